@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// Run even where the guest can't be confined: its root may then change whatever you may.
     #[arg(long)]
     trust_command: bool,
+    /// Boot the guest instead of waking it from its snapshot (engine qemu).
+    #[arg(long)]
+    cold: bool,
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -65,6 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         timeout: arguments.timeout.map(Duration::from_secs),
         writable: arguments.writable.clone(),
         trust_command: arguments.trust_command,
+        cold: arguments.cold,
         argv: arguments.command.clone(),
     };
     match sandbox::run(&options) {

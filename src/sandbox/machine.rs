@@ -21,6 +21,8 @@ pub struct MachineSpec {
     pub agent: PathBuf,
     /// Run without confinement around the guest (`--trust-command`).
     pub trusted: bool,
+    /// Start from cold even where a snapshot could be taken (`--cold`).
+    pub cold: bool,
 }
 
 /// A guest whose first process has been started and waits for [`super::wire::Start`].

@@ -18,9 +18,11 @@ pub mod flow;
 pub mod folders;
 pub mod initramfs;
 pub mod keeper;
+pub mod kernel;
 pub mod machine;
 pub mod modules;
 pub mod qemu;
+mod qmp;
 pub mod relay;
 pub mod terminal;
 pub mod uml;
@@ -55,6 +57,8 @@ pub struct Options {
     pub writable: Vec<PathBuf>,
     /// Run without confinement where none can be had.
     pub trust_command: bool,
+    /// Boot the guest even where it could wake from a snapshot.
+    pub cold: bool,
     /// The command and its arguments.
     pub argv: Vec<OsString>,
 }
@@ -101,11 +105,10 @@ pub fn run(options: &Options) -> Result<u8, Error> {
         writable: writable.clone(),
         agent: env::current_exe().context(|| "find this program's own file".into())?,
         trusted: options.trust_command,
+        cold: options.cold,
     };
     let mut guest = engine.boot(&spec)?;
-    if let Some(signal) = events.end_asked() {
-        return Ok(signal_status(signal));
-    }
+    events.started();
     let start = Start {
         root: guest.root.clone(),
         writable,

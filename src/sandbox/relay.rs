@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -51,31 +52,34 @@ enum Event {
 pub struct Events {
     sender: mpsc::Sender<Event>,
     receiver: Receiver<Event>,
+    starting: Arc<AtomicBool>,
 }
 
 impl Events {
-    /// Starts to listen for `signals`, which must be blocked.
+    /// Starts to listen for `signals`, which must be blocked. Until [`Events::started`] a signal
+    /// ends this process: there is no command yet to pass it on to, and the keeper ends the guest.
     #[must_use]
     pub fn listen(signals: SigSet) -> Self {
         let (sender, receiver) = mpsc::channel();
         let told = sender.clone();
+        let starting = Arc::new(AtomicBool::new(true));
+        let early = Arc::clone(&starting);
         std::thread::spawn(move || {
             while let Ok(signal) = signals.wait() {
+                if early.load(Ordering::SeqCst) && signal != Signal::SIGWINCH {
+                    std::process::exit(128 + signal as i32);
+                }
                 if told.send(Event::Signal(signal)).is_err() {
                     return;
                 }
             }
         });
-        Self { sender, receiver }
+        Self { sender, receiver, starting }
     }
 
-    /// The signal that asked us to end while the guest was still starting.
-    #[must_use]
-    pub fn end_asked(&self) -> Option<i32> {
-        self.receiver.try_iter().find_map(|event| match event {
-            Event::Signal(Signal::SIGWINCH) | Event::Frame(_) | Event::GuestGone => None,
-            Event::Signal(signal) => Some(signal as i32),
-        })
+    /// From now on signals are for the command.
+    pub fn started(&self) {
+        self.starting.store(false, Ordering::SeqCst);
     }
 }
 

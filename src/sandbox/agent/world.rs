@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,12 +75,16 @@ fn lower_and_upper(start: &Start) -> Result<(), Error> {
             attach(root, "/lower", "9p", MsFlags::MS_RDONLY, &format!("{NINE_P},cache=loose"))?;
         }
     }
+    // For a caller who is not root, user-mode Linux shows root's files as those of nobody. Set-uid
+    // programs (mount, su) would then take rights away instead of giving some.
+    let owner = fs::metadata("/lower").context(|| "look at /lower".into())?.uid();
+    let flags = if owner == 0 { MsFlags::empty() } else { MsFlags::MS_NOSUID };
     attach("tmpfs", "/upper", "tmpfs", MsFlags::empty(), "mode=755")?;
     for folder in ["/upper/upper", "/upper/work"] {
         fs::create_dir(folder).context(|| format!("make {folder}"))?;
     }
     let layers = "lowerdir=/lower,upperdir=/upper/upper,workdir=/upper/work";
-    attach("overlay", NEW_ROOT, "overlay", MsFlags::empty(), layers)
+    attach("overlay", NEW_ROOT, "overlay", flags, layers)
 }
 
 /// The folders in which changes stay. That nothing else can be changed through `hostfs` is the
