@@ -12,6 +12,7 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
@@ -71,6 +72,7 @@ impl Cache {
         let name = format!("{purpose}-{:016x}", key.0.finish());
         let entry = self.folder.join(&name);
         if entry.exists() {
+            note_use(&entry);
             return Ok(entry);
         }
         let _lock = self.lock(purpose)?;
@@ -78,7 +80,7 @@ impl Cache {
             return Ok(entry); // another process made it while we waited
         }
         self.remove_others(purpose, &name);
-        let unfinished = self.folder.join(format!("{purpose}-making"));
+        let unfinished = self.folder.join(format!("{purpose}{MAKING}"));
         make(&unfinished)?;
         fs::rename(&unfinished, &entry).context(|| format!("publish {}", entry.display()))?;
         Ok(entry)
@@ -100,19 +102,39 @@ impl Cache {
             .context(|| format!("lock {}", path.display()))
     }
 
-    /// Removes what was made from other inputs, and what a maker that was killed left behind.
-    /// A guest that is using an old entry has it open.
+    /// Removes what was made from other inputs and not used lately, and what a maker that was
+    /// killed left behind. Some of the others stay: two builds of the tool may be in use in turn.
     fn remove_others(&self, purpose: &str, name: &str) {
         let prefix = format!("{purpose}-");
         let Ok(listed) = fs::read_dir(&self.folder) else { return };
+        let mut others: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in listed.flatten() {
             let other = entry.file_name();
             let other = other.to_string_lossy();
-            if other.starts_with(&prefix) && other != name {
-                remove(&entry.path());
+            if !other.starts_with(&prefix) || other == name {
+                continue;
+            }
+            match entry.metadata().and_then(|found| found.modified()) {
+                Ok(used) if !other.ends_with(MAKING) => others.push((used, entry.path())),
+                _ => remove(&entry.path()),
             }
         }
+        others.sort();
+        let surplus = others.len().saturating_sub(OTHERS_KEPT);
+        others.iter().take(surplus).for_each(|(_, path)| remove(path));
     }
+}
+
+/// How many entries of one purpose stay besides the one in use.
+const OTHERS_KEPT: usize = 2;
+
+/// The end of an entry's name while it is made.
+const MAKING: &str = "-making";
+
+/// The time of change of an entry is that of its last use; see [`Cache::remove_others`].
+fn note_use(entry: &Path) {
+    // A cache that is not ours to change is as good as one that is.
+    let _ = File::open(entry).and_then(|entry| entry.set_modified(SystemTime::now()));
 }
 
 fn remove(path: &Path) {
@@ -149,6 +171,15 @@ impl Key {
     pub fn with(mut self, value: impl Hash) -> Self {
         value.hash(&mut self.0);
         self
+    }
+
+    /// With all that is in a file, wherever it lies.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it can't be read.
+    pub fn with_content(self, path: &Path) -> Result<Self, Error> {
+        let bytes = fs::read(path).context(|| format!("read {}", path.display()))?;
+        Ok(self.with(bytes))
     }
 
     /// With a file: its path, size, and time of change.
@@ -196,13 +227,24 @@ mod tests {
     }
 
     #[test]
-    fn other_inputs_replace_the_entry_and_what_a_dead_maker_left() {
+    fn entries_not_used_lately_go_and_what_a_dead_maker_left() {
         let (dir, cache) = cache();
         fs::create_dir_all(dir.path().join("thing-making/half")).expect("a folder");
-        let first = cache.entry("thing", &Key::new().with(1), write("1")).expect("an entry");
-        let second = cache.entry("thing", &Key::new().with(2), write("2")).expect("an entry");
-        assert!(!first.exists() && second.exists());
-        assert_eq!(fs::read_to_string(second).expect("its text"), "2");
+        let entry = |number: u8, text| {
+            let key = Key::new().with(number);
+            let entry = cache.entry("thing", &key, write(text)).expect("an entry");
+            // Long before the next one is used, whatever the clock's grain.
+            let used = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(number));
+            let file = File::options().write(true).open(&entry).expect("the entry");
+            file.set_modified(used).expect("its time");
+            entry
+        };
+        let [first, second, third] = [entry(1, "1"), entry(2, "2"), entry(3, "3")];
+        assert!(!dir.path().join("thing-making").exists());
+        cache.entry("thing", &Key::new().with(1u8), write("no")).expect("it is there still");
+        let fourth = entry(4, "4");
+        assert!(first.exists() && !second.exists() && third.exists());
+        assert_eq!(fs::read_to_string(fourth).expect("its text"), "4");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn build(
     agent: &Path,
     modules: &[PathBuf],
 ) -> Result<PathBuf, Error> {
-    let mut key = Key::new().with(env!("CARGO_PKG_VERSION")).with_file(agent)?;
+    let mut key = Key::new().with(env!("CARGO_PKG_VERSION")).with_content(agent)?;
     for module in modules {
         key = key.with_file(module)?;
     }

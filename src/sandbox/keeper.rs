@@ -13,13 +13,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,9 @@ use crate::sys::process::{adopt, die_with_parent, fork_alone, inherit};
 
 /// The name (`argv[0]`) under which the tool starts itself as a keeper.
 pub const KEEPER_NAME: &str = "shrbuf-keeper";
+
+/// In front of what a keeper says on the guest's console.
+const COMPLAINT: &str = "shrbuf: ";
 
 /// The program that is to be kept.
 #[derive(Debug)]
@@ -110,12 +113,20 @@ impl Keeper {
         let _ = self.process.wait();
     }
 
-    /// The keeper's end, when the guest has ended by itself.
-    ///
-    /// # Errors
-    /// Those of `waitpid(2)`.
-    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.process.try_wait()
+    /// What the keeper itself complained of, when that is why there is no guest.
+    #[must_use]
+    pub fn explain(&mut self, error: Error) -> Error {
+        let Error::GuestDied { console, .. } = &error else { return error };
+        drop(self.lifeline.take());
+        let status = self.process.wait().ok().and_then(|status| status.code());
+        let unfit = Error::environment("", "").exit_status();
+        match console.rsplit_once(COMPLAINT) {
+            Some((_, said)) if status == Some(i32::from(unfit)) => {
+                let (what, remedy) = said.split_once("\n  ").unwrap_or((said, ""));
+                Error::environment(what, remedy)
+            }
+            _ => error,
+        }
     }
 }
 
@@ -133,8 +144,8 @@ pub fn keeper_main() -> u8 {
         Ok(()) => 0,
         Err(error) => {
             // Standard error is the guest's console; the tool prints its end when the guest dies.
-            let _ = writeln!(io::stderr(), "shrbuf: {error}");
-            1
+            let _ = writeln!(io::stderr(), "{COMPLAINT}{error}");
+            error.exit_status()
         }
     }
 }
@@ -183,8 +194,11 @@ fn keep_confined(
     match fork_alone().context(|| "fork".into())? {
         ForkResult::Parent { child } => {
             // The child is the first process of its process namespace: with it, all end.
-            waitpid(child, None).context(|| "wait for the guest".into())?;
-            Ok(())
+            match waitpid(child, None).context(|| "wait for the guest".into())? {
+                // The child has said why.
+                WaitStatus::Exited(_, status) if status != 0 => std::process::exit(status),
+                _ => Ok(()),
+            }
         }
         ForkResult::Child => {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)

@@ -139,27 +139,29 @@ struct Running {
 
 impl Plan<'_> {
     fn boot_cold(&self) -> Result<Guest, Error> {
-        let running = self.start(None)?;
-        await_ready(&running.stream, &running.console)?;
+        let mut running = self.start(None)?;
+        await_ready(&running.stream, &running.console)
+            .map_err(|error| running.keeper.explain(error))?;
         Ok(self.guest(running))
     }
 
     /// The state of a guest that waits for its command, in the cache.
     fn snapshot(&self, cache: &Cache) -> Result<PathBuf, Error> {
-        let shape = format!("{}M-{}", self.spec.memory >> 20, self.slots());
         let key = Key::new()
             .with(env!("CARGO_PKG_VERSION"))
             .with(arguments_of_machine(self.spec.memory))
+            .with(self.slots())
             .with_file(&self.program)?
             .with_file(&self.kernel.image)?
-            .with_file(&self.initramfs)?;
-        cache.entry(&format!("qemu-snapshot-{shape}"), &key, |path| self.save(path))
+            .with(&self.initramfs); // its name has the hash of what is in it
+        cache.entry("qemu-snapshot", &key, |path| self.save(path))
     }
 
     fn save(&self, path: &Path) -> Result<(), Error> {
         let file = File::create(path).context(|| format!("create {}", path.display()))?;
-        let running = self.start(None)?;
-        await_ready(&running.stream, &running.console)?;
+        let mut running = self.start(None)?;
+        await_ready(&running.stream, &running.console)
+            .map_err(|error| running.keeper.explain(error))?;
         let mut qmp = Qmp::greet(running.monitor, SNAPSHOT_DEADLINE)?;
         qmp.command("stop", &json!({}))?;
         qmp.command("migrate-set-parameters", &json!({ "max-bandwidth": SNAPSHOT_BANDWIDTH }))?;
@@ -219,11 +221,17 @@ impl Plan<'_> {
         let (console, output) = std::io::pipe().context(|| "make a pipe".into())?;
         let console = Console::watch(console.into());
         let mut args = arguments_of_machine(self.spec.memory);
-        args.extend(["-kernel".into(), self.kernel.image.clone().into_os_string()]);
-        args.extend(["-initrd".into(), self.initramfs.clone().into_os_string()]);
+        // By descriptor: what is in the cache may be replaced meanwhile.
+        let mut inherit = Vec::new();
+        for (option, path) in [("-kernel", &self.kernel.image), ("-initrd", &self.initramfs)] {
+            let file = File::open(path).context(|| format!("open {}", path.display()))?;
+            let file = OwnedFd::from(file);
+            args.extend([option.into(), format!("/proc/self/fd/{}", number(&file)).into()]);
+            inherit.push(file);
+        }
         args.extend(socket_arguments(&theirs, &their_monitor));
         args.extend(self.exports());
-        let mut inherit = vec![theirs, their_monitor];
+        inherit.extend([theirs, their_monitor]);
         if let Some(file) = incoming {
             args.extend(["-incoming".into(), format!("fd:{}", number(&file)).into()]);
             inherit.push(file);

@@ -117,7 +117,7 @@ impl Engine for Uml {
         let console = Console::watch(console.into());
         let theirs = OwnedFd::from(theirs);
         let outgoing = theirs.try_clone().context(|| "duplicate the channel".into())?;
-        let keeper = Keeper::spawn(GuestCommand {
+        let mut keeper = Keeper::spawn(GuestCommand {
             program: kernel,
             args: arguments(spec.memory, &initramfs, [&theirs, &outgoing]),
             inherit: vec![initramfs, theirs, outgoing],
@@ -127,7 +127,7 @@ impl Engine for Uml {
                 scratch_bytes: spec.memory + SCRATCH_EXTRA,
             }),
         })?;
-        await_ready(&ours, &console)?;
+        await_ready(&ours, &console).map_err(|error| keeper.explain(error))?;
         let root = RootSource::Hostfs;
         Ok(Guest { stream: ours, pace: Some(PACE), console, keeper, root, modules: modules_dir })
     }

@@ -1,9 +1,11 @@
 //! Runs the command inside the guest and carries its streams.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -51,18 +53,31 @@ fn launch(start: &Start) -> Result<(Pid, Streams), Outcome> {
     let streams = connect(&mut command, start).map_err(unfit)?;
     let terminal = start.streams.iter().position(|kind| *kind == StreamKind::Terminal);
     new_session(&mut command, terminal.and_then(|stream| i32::try_from(stream).ok()));
-    let path = start.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
     match command.spawn() {
         Ok(child) => Ok((Pid::from_raw(child.id().cast_signed()), streams)),
-        Err(error) => Err(not_started(Path::new(program), &error, path.is_none())),
+        Err(error) => Err(not_started(Path::new(program), &error, path_of(start))),
     }
 }
 
-/// The statuses that shells, `env` and `timeout` give: 127 not found, 126 found but not startable.
-fn not_started(program: &Path, error: &io::Error, no_path: bool) -> Outcome {
-    let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    let hint = if status == 127 && no_path { " (PATH is not set)" } else { "" };
-    Outcome::NotStarted(status, format!("{}: {error}{hint}", program.display()))
+fn path_of(start: &Start) -> Option<&OsStr> {
+    start.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str())
+}
+
+/// The statuses that shells give: 127 not found, 126 found but not startable. The system's answer
+/// alone does not tell: a folder of PATH that may not be searched makes it `EACCES`, too.
+fn not_started(program: &Path, error: &io::Error, path: Option<&OsStr>) -> Outcome {
+    let by_name =
+        program.components().count() == 1 && !program.as_os_str().as_bytes().contains(&b'/');
+    let found = match path {
+        _ if !by_name => program.exists(),
+        Some(path) => std::env::split_paths(path).any(|folder| folder.join(program).exists()),
+        None => error.kind() != io::ErrorKind::NotFound,
+    };
+    if found {
+        return Outcome::NotStarted(126, format!("{}: {error}", program.display()));
+    }
+    let hint = if by_name && path.is_none() { " (PATH is not set)" } else { "" };
+    Outcome::NotStarted(127, format!("{}: command not found{hint}", program.display()))
 }
 
 fn connect(command: &mut Command, start: &Start) -> Result<Streams, Error> {
