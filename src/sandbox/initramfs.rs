@@ -88,7 +88,8 @@ fn interpreter_in(bytes: &[u8]) -> Option<PathBuf> {
     let header = (0..count)
         .filter_map(|header| table.checked_add(header.checked_mul(size)?))
         .find(|header| number(*header, 4) == Some(PT_INTERP))?;
-    let (start, length) = (index(header + 0x08, 8)?, index(header + 0x20, 8)?);
+    let (start, length) =
+        (index(header.checked_add(0x08)?, 8)?, index(header.checked_add(0x20)?, 8)?);
     let path = bytes.get(start..start.checked_add(length)?)?;
     let path = path.strip_suffix(b"\0").unwrap_or(path);
     Some(PathBuf::from(OsStr::from_bytes(path)))
@@ -191,6 +192,7 @@ fn pad(bytes: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn an_entry_has_the_bytes_of_the_kernels_document() {
@@ -234,6 +236,25 @@ mod tests {
         let long = [b"\x7fELF\x02\x01".as_slice(), &[0xff; 90]].concat();
         for bytes in [&b""[..], b"#!/bin/sh", b"\x7fELF\x02\x01", &long] {
             assert_eq!(interpreter_in(bytes), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_an_interpreter_or_none(
+            table in prop_oneof![0..128u64, any::<u64>()],
+            sizes in any::<[u16; 2]>(),
+            rest in prop::collection::vec(prop_oneof![Just(0u8), Just(3), any::<u8>()], 0..256),
+        ) {
+            let mut bytes = b"\x7fELF\x02\x01".to_vec();
+            bytes.resize(0x20, 0);
+            bytes.extend(table.to_le_bytes());
+            bytes.resize(0x36, 0);
+            bytes.extend(sizes.iter().flat_map(|size| (size % 64).to_le_bytes()));
+            bytes.extend(rest);
+            if let Some(path) = interpreter_in(&bytes) {
+                prop_assert!(path.as_os_str().len() <= bytes.len());
+            }
         }
     }
 }

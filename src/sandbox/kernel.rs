@@ -334,6 +334,7 @@ fn unpack(tool: &[&str], packed: &[u8], out: File) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::io::Cursor;
 
     fn image() -> Vec<u8> {
@@ -373,5 +374,20 @@ mod tests {
         let error = Kernel::named(Path::new("/etc/hostname")).expect_err("no kernel");
         assert_eq!(error.exit_status(), 77);
         assert!(error.to_string().contains(KERNEL_VARIABLE), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_release_without_a_slash_or_none(
+            place in any::<u16>(),
+            rest in prop::collection::vec(any::<u8>(), 0..0x400),
+        ) {
+            let mut bytes = image();
+            bytes.splice(0x20e..0x210, place.to_le_bytes());
+            bytes.splice(0x210.., rest);
+            let release = release_of(&mut Cursor::new(&bytes));
+            prop_assert!(release.is_none_or(|release| !release.is_empty() && !release.contains('/')));
+            payload_of(&mut Cursor::new(&bytes));
+        }
     }
 }

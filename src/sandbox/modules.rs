@@ -71,6 +71,7 @@ fn depends_in(bytes: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const LIST: &str = "kernel/fs/fuse/fuse.ko:\n\
         kernel/fs/9p/9p.ko.xz: kernel/net/9p/9pnet.ko.xz kernel/fs/netfs/netfs.ko.xz\n\
@@ -112,5 +113,15 @@ mod tests {
         );
         assert_eq!(depends_in(b"\0depends=\0"), Vec::<String>::new());
         assert_eq!(depends_in(b""), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_needs_or_none(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
+            let section = [&b"\0depends="[..], &bytes].concat();
+            for name in depends_in(&bytes).iter().chain(&depends_in(&section)) {
+                prop_assert!(!name.is_empty() && !name.contains([',', '\0']));
+            }
+        }
     }
 }

@@ -222,6 +222,7 @@ fn lost_step(what: &'static str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn every_frame_reads_back_as_written() {
@@ -258,6 +259,25 @@ mod tests {
             &[8, 4, 0, 0, 0, 1],
         ] {
             assert!(Frame::read_from(&mut &*bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        /// What reads as a frame is written back as the same bytes; the rest is an error.
+        #[test]
+        fn any_bytes_are_frames_or_an_error(
+            kind in 0..12u8,
+            payload in prop::collection::vec(any::<u8>(), 0..64),
+            length in prop_oneof![8 => Just(None), 1 => any::<u32>().prop_map(Some)],
+        ) {
+            let length = length.unwrap_or(u32::try_from(payload.len()).unwrap_or(u32::MAX));
+            let bytes = [&[kind][..], &length.to_le_bytes(), &payload].concat();
+            let mut reader = bytes.as_slice();
+            if let Ok(Some(frame)) = Frame::read_from(&mut reader) {
+                let mut written = Vec::new();
+                frame.write_to(&mut written).expect("writing to memory");
+                prop_assert_eq!(&bytes[..bytes.len() - reader.len()], &written[..]);
+            }
         }
     }
 }
