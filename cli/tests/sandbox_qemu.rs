@@ -84,6 +84,7 @@ tests! {
         );
     ends:
         out_of_time_is_124
+        a_guest_that_hangs_is_out_of_time
         a_guest_that_dies_is_125_with_its_last_words
         inside_a_sandbox_there_is_none
         signals_reach_the_command

@@ -43,6 +43,7 @@ tests! {
     a_planted_link_is_not_followed,
     nothing_else_of_the_machine_can_be_changed("mount -t hostfs none /m -o /"),
     out_of_time_is_124,
+    a_guest_that_hangs_is_out_of_time,
     a_guest_that_dies_is_125_with_its_last_words,
     inside_a_sandbox_there_is_none,
     signals_reach_the_command,

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -92,28 +92,40 @@ pub enum End {
     Told(i32),
 }
 
-/// The sending side of the channel.
+/// The sending side of the channel: a queue, so that a guest that hangs holds up only the thread
+/// that writes to it, and neither a deadline nor a signal. What is queued is bounded by the window
+/// of the input.
 #[derive(Debug, Clone)]
-struct Channel {
-    stream: Arc<Mutex<UnixStream>>,
-    /// Room on the way to the guest, where it is narrow.
-    pace: Option<Arc<Window>>,
-}
+struct Channel(mpsc::Sender<Vec<u8>>);
 
 impl Channel {
+    fn open(stream: UnixStream, pace: Option<Arc<Window>>) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || write_all_frames(stream, pace.as_deref(), &receiver));
+        Self(sender)
+    }
+
     fn send(&self, frame: &Frame) -> io::Result<()> {
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(pace) = &self.pace else { return frame.write_to(&mut *stream) };
         let mut bytes = Vec::new();
         frame.write_to(&mut bytes)?;
+        self.0.send(bytes).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Ends when the guest is gone. With `pace` no more is under way than there is room for.
+fn write_all_frames(mut stream: UnixStream, pace: Option<&Window>, frames: &Receiver<Vec<u8>>) {
+    while let Ok(bytes) = frames.recv() {
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let room = pace.take(rest.len()).ok_or(io::ErrorKind::BrokenPipe)?;
+            let Some(room) = pace.map_or(Some(rest.len()), |pace| pace.take(rest.len())) else {
+                return;
+            };
             let (now, later) = rest.split_at(room);
-            stream.write_all(now)?;
+            if stream.write_all(now).is_err() {
+                return;
+            }
             rest = later;
         }
-        Ok(())
     }
 }
 
@@ -131,7 +143,7 @@ pub fn run(
 ) -> Result<End, Error> {
     let clone = || guest.stream.try_clone().context(|| "duplicate the channel".into());
     let pace = guest.pace.map(|bytes| Arc::new(Window::new(bytes)));
-    let channel = Channel { stream: Arc::new(Mutex::new(clone()?)), pace: pace.clone() };
+    let channel = Channel::open(clone()?, pace.clone());
     read_frames(clone()?, pace, events.sender.clone());
     let json = serde_json::to_vec(start).map_err(io::Error::other);
     let json = json.context(|| "write what to start".into())?;

@@ -171,6 +171,28 @@ pub(crate) fn out_of_time_is_124(caller: &Caller) {
     all_gone(&processes);
 }
 
+/// Nor does a guest that no longer answers, with input for it under way, outlast its time.
+pub(crate) fn a_guest_that_hangs_is_out_of_time(caller: &Caller) {
+    caller.script(&[], "true").expect(0, "");
+    let script = "echo up; cat >/dev/null";
+    let mut child = piped(&mut caller.sandbox(&["--timeout", "10"], &["sh", "-c", script]));
+    let processes = seen_up(&mut child, "up");
+    for (pid, _) in &processes {
+        let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        if ["linux.uml", "qemu-system-x86"].iter().any(|name| program.starts_with(name)) {
+            kill(Pid::from_raw(i32::try_from(*pid).expect("a number")), Signal::SIGSTOP)
+                .expect("a stop");
+        }
+    }
+    let mut input = child.stdin.take().expect("a pipe");
+    let writer = std::thread::spawn(move || input.write_all(&[b'x'; 4 << 20]));
+    kill(tool_of(child.id()), Signal::SIGINT).expect("a signal");
+    let output = child.wait_with_output().expect("its end");
+    assert_eq!(output.status.code(), Some(124), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(writer.join().expect("the writer").is_err(), "nobody can have read all that");
+    all_gone(&processes);
+}
+
 pub(crate) fn a_guest_that_dies_is_125_with_its_last_words(caller: &Caller) {
     caller
         .script(&[], "echo before; sleep 1; echo c >/proc/sysrq-trigger; sleep 1000")
