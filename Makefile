@@ -1,0 +1,67 @@
+# The commands of this project. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+# Where rustup keeps its programs, for shells that have not been told yet.
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+TARGET   := $(or $(CARGO_TARGET_DIR),target)
+SHRBUF   := $(TARGET)/debug/shrbuf
+HEADERS  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shrbuf/suites/sid/linux-libc-dev
+PROGRAMS := target/programs
+
+# The guest of tools/oracle and tools/compliance-table.
+export SANDBOX ?= $(SHRBUF) sandbox --engine qemu
+
+# How often a property is tried by `make fuzz`, and how often each engine is started by `make bench`.
+ROUNDS ?= 200000
+RUNS   ?= 20
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+setup: ## install what is missing on this Debian machine, and say what and why
+	@tools/setup
+
+demo: build ## show a throw-away Linux that has the device nodes this machine may lack
+	@tools/demo $(SHRBUF)
+
+test: build ## the tests that need only a compiler, then those in a user-mode Linux
+	@tools/test-lanes pure uml
+
+test-qemu: build ## the tests in a QEMU guest: slower, and with a full kernel
+	@tools/test-lanes qemu
+
+oracle: build programs ## prove the test programs on the kernel's own driver vivid, in a QEMU guest
+	@cargo test --locked --test conformance
+	@PROGRAMS=$(PROGRAMS) tools/oracle
+	@tools/compliance-table
+
+lint: headers ## format, clippy, documentation, licences, shell, C and Go: everything without a warning
+	@HEADERS=$(HEADERS)/usr/include tools/lint
+
+fuzz: ready ## feed the readers of foreign bytes ROUNDS random inputs each (default 200000)
+	@mkdir -p target
+	@PROPTEST_CASES=$(ROUNDS) cargo test --locked --release --workspace --lib --bins any_bytes | tee target/fuzz.log
+	@grep -q '^test .*any_bytes.* ok$$' target/fuzz.log || { echo 'fuzz: there was no such test'; exit 1; }
+
+bench: ready ## time RUNS sandboxes of each engine (default 20) beside a bare boot of the same kernel
+	@cargo build --locked --release --workspace
+	@tools/bench $(TARGET)/release/shrbuf $(RUNS)
+
+# What the others need.
+ready:
+	@tools/setup --quiet
+
+build: ready
+	@cargo build --locked --workspace
+
+headers: ready
+	@tools/debian-suite sid linux-libc-dev $(HEADERS)
+
+programs: headers
+	@$(MAKE) -s -C tests/programs HEADERS=$(HEADERS)/usr/include OUT=$(abspath $(PROGRAMS))
+
+.PHONY: help setup demo test test-qemu oracle lint fuzz bench ready build headers programs
