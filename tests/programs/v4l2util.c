@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- nodes ------------------------------------------------------------------ */
@@ -426,6 +427,31 @@ void stream_on(int fd, const struct node *node)
 void stream_off(int fd, const struct node *node)
 {
 	need(try_streamoff(fd, node), "STREAMOFF");
+}
+
+int try_set_interval(int fd, const struct node *node, struct v4l2_fract *interval)
+{
+	/* The interval lies at the same place for both directions. */
+	struct v4l2_streamparm parm = {
+		.type = node->type, .parm.capture.timeperframe = *interval,
+	};
+	int err = try_ioctl(fd, VIDIOC_S_PARM, &parm);
+
+	*interval = parm.parm.capture.timeperframe;
+	return err;
+}
+
+long long buffer_time(const struct buffer *b)
+{
+	return b->buf.timestamp.tv_sec * 1000000000LL + b->buf.timestamp.tv_usec * 1000LL;
+}
+
+long long now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
 /* ---- exports and mappings --------------------------------------------------- */

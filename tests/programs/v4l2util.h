@@ -101,6 +101,12 @@ int try_streamoff(int fd, const struct node *node);
 void stream_on(int fd, const struct node *node);
 void stream_off(int fd, const struct node *node);
 
+/* S_PARM of @interval, which becomes what the device has chosen. */
+int try_set_interval(int fd, const struct node *node, struct v4l2_fract *interval);
+/* Nanoseconds of a buffer's timestamp; of the clock it's taken from. */
+long long buffer_time(const struct buffer *b);
+long long now_ns(void);
+
 /* ---- exports and mappings --------------------------------------------------- */
 
 /* @out may be NULL: a descriptor that comes back is then closed. */
