@@ -218,7 +218,8 @@ fn problem_of(name: &Named, row: &Row<'_>, answers: &Answers) -> Option<String> 
     for lane in LANES.into_iter().filter(|lane| name.lane.is_none_or(|only| only == *lane)) {
         let Some(said) = answers.get(lane, &name.id) else {
             let elsewhere = LANES.iter().any(|other| answers.get(*other, &name.id).is_some());
-            let hint = if elsewhere { ", but only there: say which with (sp) or (mp)" } else { "" };
+            let hint =
+                if elsewhere { ", but in the other lane: say so with (sp) or (mp)" } else { "" };
             let lane = lane.name();
             return Some(format!("names {}, which vivid has not passed in {lane}{hint}", name.id));
         };
@@ -458,10 +459,10 @@ fn a_row_is_refused_by_name_of_what_is_wrong() {
         ("| A | 0 | `some/*-b` |", "names some/output-b, which vivid has not passed in sp"),
         (
             "| A | 0 | `some/planes` |",
-            "names some/planes, which vivid has not passed in sp, but only",
+            "names some/planes, which vivid has not passed in sp, but in",
         ),
         ("| A | 0 | `some/planes` (sp) |", "names some/planes, which vivid has not passed in sp"),
-        ("| A 1.32.0 | 49/0/0 | `compliance/sid/cap` |", "has not passed in mp, but only there"),
+        ("| A 1.32.0 | 49/0/0 | `compliance/sid/cap` |", "has not passed in mp, but in the other"),
         ("| A 1.32.0 | 49/0/1 | `compliance/sid/cap` (sp) |", "doesn't say its 1.32.0 49/0/0"),
         ("| A | 49/0/0 | `compliance/sid/cap` (sp) |", "doesn't say its 1.32.0 49/0/0"),
         ("| A | 0 | not yet: |", "should say"),
