@@ -41,6 +41,8 @@ pub struct GuestCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
+    /// Its environment, beside what every guest's program gets.
+    pub env: Vec<(String, String)>,
     /// Descriptors that stay open in it under their present numbers.
     pub inherit: Vec<OwnedFd>,
     /// Its standard output and error. Standard input is `/dev/null`.
@@ -54,6 +56,7 @@ pub struct GuestCommand {
 struct Orders {
     program: PathBuf,
     args: Vec<OsString>,
+    env: Vec<(String, String)>,
     inherit: Vec<RawFd>,
     confine: Option<Confinement>,
 }
@@ -77,6 +80,7 @@ impl Keeper {
         let orders = Orders {
             program: guest.program,
             args: guest.args,
+            env: guest.env,
             inherit: guest.inherit.iter().map(AsRawFd::as_raw_fd).collect(),
             confine: guest.confine,
         };
@@ -240,7 +244,8 @@ fn run_guest(orders: &Orders, lifeline: &UnixStream, scratch: &Path) -> Result<(
     command
         .env("HOME", scratch)
         .env("TMPDIR", scratch)
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .envs(orders.env.iter().map(|(name, value)| (name, value)));
     let passed = orders.inherit.iter().map(|number| adopt(*number)).collect::<io::Result<_>>();
     inherit(&mut command, passed.context(|| "take the guest's descriptors".into())?);
     die_with_parent(&mut command);

@@ -239,6 +239,7 @@ impl Plan<'_> {
         let keeper = Keeper::spawn(GuestCommand {
             program: self.program.clone(),
             args,
+            env: Vec::new(),
             inherit,
             output: output.into(),
             confine: (!self.spec.trusted && geteuid().is_root()).then(|| Confinement {

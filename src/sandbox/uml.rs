@@ -6,9 +6,12 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::cache::Cache;
 use super::confine::{self, Confinement};
@@ -27,6 +30,9 @@ const PACKAGED: &str = "linux.uml";
 
 /// Where the package keeps its modules.
 const PACKAGED_MODULES: &str = "/usr/lib/uml/modules";
+
+/// Loaded into the kernel's process; uml_xstate.c, where it comes from, says why.
+const PRELOADED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/uml_xstate.so"));
 
 /// Memory file beside the guest's memory itself: UML's own pages and its pid file.
 const SCRATCH_EXTRA: u64 = 64 << 20;
@@ -112,6 +118,7 @@ impl Engine for Uml {
         let initramfs = initramfs::build(&Cache::open()?, "uml-initramfs", &spec.agent, &early)?;
         let initramfs: OwnedFd =
             fs::File::open(&initramfs).context(|| format!("open {}", initramfs.display()))?.into();
+        let preloaded = preloaded()?;
         let (ours, theirs) = channel()?;
         let (console, output) = std::io::pipe().context(|| "make a pipe".into())?;
         let console = Console::watch(console.into());
@@ -120,7 +127,8 @@ impl Engine for Uml {
         let mut keeper = Keeper::spawn(GuestCommand {
             program: kernel,
             args: arguments(spec.memory, &initramfs, [&theirs, &outgoing]),
-            inherit: vec![initramfs, theirs, outgoing],
+            env: vec![("LD_PRELOAD".into(), format!("/proc/self/fd/{}", number(&preloaded)))],
+            inherit: vec![initramfs, preloaded, theirs, outgoing],
             output: output.into(),
             confine: (!spec.trusted).then(|| Confinement {
                 writable: spec.writable.clone(),
@@ -131,6 +139,14 @@ impl Engine for Uml {
         let root = RootSource::Hostfs;
         Ok(Guest { stream: ours, pace: Some(PACE), console, keeper, root, modules: modules_dir })
     }
+}
+
+/// [`PRELOADED`] as a file that has no path.
+fn preloaded() -> Result<OwnedFd, Error> {
+    let fd = memfd_create(c"uml_xstate", MFdFlags::MFD_CLOEXEC);
+    let mut file = fs::File::from(fd.context(|| "make a memory file".into())?);
+    file.write_all(PRELOADED).context(|| "write a memory file".into())?;
+    Ok(file.into())
 }
 
 /// The kernel's command line. Files are named by descriptor: the kernel joins its arguments with
