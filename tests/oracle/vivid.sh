@@ -8,10 +8,10 @@
 # The rest: one input and one output, no cropping, composing or scaling, no controls that inject
 # errors: no more than our own nodes have. A list has a value for each device.
 
-# vivid_one NODE_TYPES INPUT_TYPE: the --module argument for one single-planar device
+# vivid_one NODE_TYPES INPUT_TYPE PLANES: the --module argument for one device
 vivid_one() {
     echo "vivid,n_devs=1,node_types=$1,num_inputs=1,input_types=$2,num_outputs=1,output_types=0x0" \
-        "ccs_cap_mode=0,ccs_out_mode=0,multiplanar=1,no_error_inj=1" | tr ' ' ,
+        "ccs_cap_mode=0,ccs_out_mode=0,multiplanar=$3,no_error_inj=1" | tr ' ' ,
 }
 
 # vivid_two PLANES: for two devices as ours are two, a capture node and an output node

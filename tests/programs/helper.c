@@ -62,6 +62,7 @@ struct sleeper {
 	long number;
 	unsigned seen;		/* looks in a row that found it asleep and not woken */
 	unsigned long switches;
+	bool gone;		/* has ended, or was never there */
 };
 
 static bool read_proc(const struct sleeper *s, const char *name, char *text, size_t size)
@@ -83,13 +84,14 @@ static bool read_proc(const struct sleeper *s, const char *name, char *text, siz
 /* Asleep in the system call, and not scheduled since the last look. */
 static bool still_asleep(struct sleeper *s)
 {
-	char text[4096], *line;
+	char text[4096], number[256], *line;
 	unsigned long switches;
 
-	if (!read_proc(s, "syscall", text, sizeof(text)) || strtol(text, NULL, 10) != s->number ||
-	    !strncmp(text, "running", 7))
+	s->gone = !read_proc(s, "status", text, sizeof(text)) || strstr(text, "State:\tZ");
+	if (s->gone || !strstr(text, "State:\tS"))
 		return false;
-	if (!read_proc(s, "status", text, sizeof(text)) || !strstr(text, "State:\tS"))
+	if (!read_proc(s, "syscall", number, sizeof(number)) ||
+	    strtol(number, NULL, 10) != s->number || !strncmp(number, "running", 7))
 		return false;
 	line = strstr(text, "\nvoluntary_ctxt_switches:");
 	switches = line ? strtoul(line + 25, NULL, 10) : 0;
@@ -106,14 +108,14 @@ static bool settled(void *arg)
 	struct sleeper *s = arg;
 
 	s->seen = still_asleep(s) ? s->seen + 1 : 0;
-	return s->seen >= enough;
+	return s->gone || s->seen >= enough;
 }
 
 bool wait_asleep_in(pid_t pid, pid_t tid, long number)
 {
 	struct sleeper s = { .pid = pid, .tid = tid, .number = number };
 
-	return wait_until(settled, &s);
+	return wait_until(settled, &s) && !s.gone;
 }
 
 /* ---- helper processes ------------------------------------------------------ */

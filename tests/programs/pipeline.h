@@ -14,7 +14,7 @@ extern const struct group pipeline_process;	/* the two ends in two processes */
 extern const struct group pipeline_cost;	/* shared buffers beside a copy */
 
 /* How long a frame may take. Even a slow device on a slow machine needs less. */
-#define FRAME_MS 20000
+#define FRAME_MS 10000
 /* The frame rate the checks ask for: many frames in a short time. An interval of whole
  * clock ticks at every kernel's HZ: at 30 frames a second the reference driver gives two
  * frames one number where drawing takes half an interval. */

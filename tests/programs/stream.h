@@ -21,7 +21,7 @@ extern const struct group stream_process;	/* threads, fork, dup, exec */
 extern const struct group stream_event;		/* control events */
 
 /* How long a frame may take. Even a slow device on a slow machine needs less. */
-#define FRAME_MS 20000
+#define FRAME_MS 10000
 /* How long a wait for something that must not come lasts: some frames. */
 #define QUIET_MS 300
 

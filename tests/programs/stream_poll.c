@@ -12,7 +12,7 @@ static void before_streamon(const struct node *node, const struct node *peer)
 {
 	int fd = open_buffers(node, V4L2_MEMORY_MMAP, 2);
 
-	expect_poll(poll_events(fd, ready_events(node), SOON_MS), POLLERR,
+	expect_poll(poll_events(fd, ready_events(node), FRAME_MS), POLLERR,
 		    "poll after REQBUFS, before STREAMON");
 	expect_poll(poll_events(fd, ready_events(peer), 0), 0, "only for the other direction");
 	expect_poll(poll_events(fd, POLLPRI, 0), 0, "only for POLLPRI");
@@ -73,7 +73,7 @@ static int poll_call(void *opened)
 {
 	struct opened *o = opened;
 
-	return poll_events(o->fd, ready_events(o->node), SOON_MS);
+	return poll_events(o->fd, ready_events(o->node), FRAME_MS);
 }
 
 static void woken_by_qbuf(const struct node *node, const struct node *peer)
@@ -126,7 +126,7 @@ static void poll_duplicate(const struct node *node, const struct node *peer)
 	int fd = open_node(node, O_RDWR), copy = need_call(dup(fd), "dup");
 
 	request_buffers(fd, node, V4L2_MEMORY_MMAP, 2);
-	expect_poll(poll_events(copy, ready_events(node), SOON_MS), POLLERR,
+	expect_poll(poll_events(copy, ready_events(node), FRAME_MS), POLLERR,
 		    "poll of a dup made before REQBUFS, before STREAMON");
 	queue_mmap(fd, node, 0);
 	queue_mmap(fd, node, 1);

@@ -145,7 +145,8 @@ void wait_frame(int fd, const struct node *node);
 /* True as soon as @condition(@arg) is, false after SOON_MS. */
 bool wait_until(bool (*condition)(void *arg), void *arg);
 /* True once thread @tid (of process @pid) sleeps in system call @number and
- * stays there; false after SOON_MS. The caller must be allowed to read /proc. */
+ * stays there; false once it has ended, or after SOON_MS. The caller must be
+ * allowed to read /proc. */
 bool wait_asleep_in(pid_t pid, pid_t tid, long number);
 pid_t thread_id(void);
 

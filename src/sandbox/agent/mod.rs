@@ -3,7 +3,7 @@
 //! It is this same program, put into the guest's initial file system as `/init`. The steps:
 //! load the modules that came along, open the channel, say [`Frame::Ready`] and wait (here a
 //! snapshot is taken and restored), then, told by [`Start`], set the clock, build the root out
-//! of this machine's files ([`world`]), and run the command ([`command`]).
+//! of this machine's files (`world`), and run the command (`command`).
 
 mod command;
 mod world;
