@@ -5,7 +5,18 @@
 //! block, with the reason why the block is sound.
 #![allow(unsafe_code, reason = "this is the room for it; see the module's first lines")]
 
+pub mod dmabuf;
+pub mod fdinfo;
 pub mod guest;
+pub mod lease;
+pub mod mapping;
+pub mod memfd;
 pub mod mount;
+pub mod pidfd;
 pub mod process;
+pub mod process_vm;
+pub mod procfs;
+pub mod ptrace;
+pub mod scm_rights;
 pub mod terminal;
+pub mod udmabuf;

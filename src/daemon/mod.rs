@@ -1,0 +1,1 @@
+//! Configuration, supervisor, control socket, doctor.

@@ -1,0 +1,4 @@
+//! The two devices: a camera and a display.
+
+pub mod sink;
+pub mod source;

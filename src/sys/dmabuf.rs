@@ -1,0 +1,1 @@
+//! dma-bufs: synchronizing and reading them.

@@ -1,0 +1,1 @@
+//! Whether anybody else has a memory file open.

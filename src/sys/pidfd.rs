@@ -1,0 +1,1 @@
+//! `pidfd_open(2)`, `pidfd_getfd(2)`.

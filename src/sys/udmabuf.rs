@@ -1,0 +1,1 @@
+//! dma-bufs over pages of a memory file.

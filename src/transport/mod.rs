@@ -1,0 +1,1 @@
+//! How a node stands in `/dev`.
