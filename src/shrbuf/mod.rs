@@ -1,25 +1,32 @@
 //! The shared buffer: memory with a reference count, named by a file descriptor.
+//!
+//! [`Registry::allocate`] makes a [`Buffer`]; cloning one is `get`, dropping one is `put`.
+//! [`Buffer::export`] gives a descriptor that embodies a reference of its own, and
+//! [`Registry::identify`] (or [`Registry::import_dmabuf`]) finds the buffer behind a descriptor
+//! again. A buffer whose allocator let go while others hold it is an *orphan*: it stays, and stays
+//! charged to the uid that allocated it, until an exact check says that nobody holds it.
+//!
+//! No address of this process, no offset and no descriptor number leaves this room: what is told
+//! to the outside are ids, lengths and counts.
 
-/// One plane's memory as sources and sinks see it: copies only, never a reference into memory that
-/// a client may change.
-pub trait PlaneMemory {
-    /// Its size in bytes.
-    fn len(&self) -> usize;
+pub mod backing;
+mod buffer;
+mod error;
+mod export;
+mod foreign;
+pub mod holders;
+mod limits;
+mod memory;
+mod reaper;
+mod registry;
+mod table;
 
-    /// Whether it has no bytes at all.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Copies `bytes` to `offset`.
-    ///
-    /// # Errors
-    /// `InvalidInput` where that is not all inside; else the memory's own.
-    fn write_at(&self, offset: usize, bytes: &[u8]) -> std::io::Result<()>;
-
-    /// Fills `bytes` from `offset` on.
-    ///
-    /// # Errors
-    /// As [`PlaneMemory::write_at`].
-    fn read_at(&self, offset: usize, bytes: &mut [u8]) -> std::io::Result<()>;
-}
+pub use backing::Backings;
+pub use buffer::{Buffer, BufferId, Segment};
+pub use error::{AllocError, ExportError, ImportError};
+pub use export::{Access, ExportFlags};
+pub use limits::{Charge, Limit, Limits};
+pub use memory::PlaneMemory;
+pub use reaper::Reaper;
+pub use registry::{Accounting, Identity, Owner, Registry};
+pub use table::{Row, State, Viewer};
