@@ -1,4 +1,5 @@
 //! The two devices: a camera and a display.
 
+pub mod pixels;
 pub mod sink;
 pub mod source;
