@@ -2,3 +2,5 @@
 
 pub mod sink;
 pub mod source;
+pub mod spec;
+pub mod status;
