@@ -3,3 +3,5 @@
 pub mod pixels;
 pub mod sink;
 pub mod source;
+pub mod spec;
+pub mod status;
