@@ -1,5 +1,7 @@
 //! The two devices: a camera and a display.
 
+pub mod clock;
+pub mod pace;
 pub mod pixels;
 pub mod sink;
 pub mod source;
