@@ -1,0 +1,153 @@
+//! Answers: sent once, or not at all, and then as `EIO`.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use zerocopy::{Immutable, IntoBytes};
+
+use crate::connection::Connection;
+use crate::message::Header;
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The kernel has it.
+    Sent,
+    /// Nobody gets it: the caller died, or the connection is over.
+    Lost,
+}
+
+impl Delivery {
+    /// Whether the kernel has the answer.
+    #[must_use]
+    pub fn is_sent(self) -> bool {
+        self == Self::Sent
+    }
+}
+
+/// The right to answer one request, once. Typed answers are made of it.
+pub(crate) struct Responder {
+    connection: Arc<Connection>,
+    unique: u64,
+    opcode: u32,
+    answered: bool,
+}
+
+impl Responder {
+    /// Must be called before the request is handed on: from here on it can be interrupted.
+    pub(crate) fn new(connection: &Arc<Connection>, header: &Header) -> Self {
+        connection.begin(header.unique);
+        Self {
+            connection: Arc::clone(connection),
+            unique: header.unique,
+            opcode: header.opcode,
+            answered: false,
+        }
+    }
+
+    pub(crate) fn unique(&self) -> u64 {
+        self.unique
+    }
+
+    pub(crate) fn opcode_name(&self) -> &'static str {
+        crate::abi::opcode_name(self.opcode)
+    }
+
+    pub(crate) fn on_interrupt(&self, callback: Box<dyn FnOnce() + Send>) {
+        self.connection.on_interrupt(self.unique, callback);
+    }
+
+    pub(crate) fn error(mut self, errno: Errno) -> Delivery {
+        self.answered = true;
+        self.connection.answer(self.unique, self.opcode, errno as i32, &[])
+    }
+
+    pub(crate) fn empty(self) -> Delivery {
+        self.parts(&[])
+    }
+
+    pub(crate) fn value<T: IntoBytes + Immutable>(self, value: &T) -> Delivery {
+        self.parts(&[IoSlice::new(value.as_bytes())])
+    }
+
+    pub(crate) fn parts(mut self, parts: &[IoSlice<'_>]) -> Delivery {
+        self.answered = true;
+        self.connection.answer(self.unique, self.opcode, 0, parts)
+    }
+
+    /// The handler's own mistake: the answer can't be said on the wire. The caller gets `EIO`.
+    pub(crate) fn mistake(self, why: std::fmt::Arguments<'_>) -> Delivery {
+        tracing::warn!(unique = self.unique, "{} is answered with EIO: {why}", self.opcode_name());
+        self.error(Errno::EIO)
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if !self.answered {
+            let opcode = self.opcode_name();
+            tracing::warn!(unique = self.unique, "{opcode} was dropped without an answer: EIO");
+            self.connection.answer(self.unique, self.opcode, Errno::EIO as i32, &[]);
+        }
+    }
+}
+
+/// Declares the answer to an opcode, with what all answers can do.
+macro_rules! reply {
+    ($(#[$meta:meta])* $name:ident { $($field:ident: $type:ty),* }) => {
+        $(#[$meta])*
+        ///
+        /// Dropped unsent, it answers `EIO` and logs a warning.
+        #[must_use = "the caller waits for it"]
+        pub struct $name {
+            pub(crate) responder: $crate::reply::Responder,
+            $(pub(crate) $field: $type,)*
+        }
+
+        impl $name {
+            /// The number of the request this answers.
+            #[must_use]
+            pub fn unique(&self) -> u64 {
+                self.responder.unique()
+            }
+
+            /// `callback` is called, once and on a reader thread, when the caller is interrupted by a
+            /// signal: at once if that has happened already. A later call replaces the callback.
+            ///
+            /// It is never called once this answer has been sent from within the callback's own
+            /// thread or before the interrupt came; where the two meet in different threads it
+            /// may run although the answer has just gone out. So let it name the request (by
+            /// [`unique`](Self::unique) or a ticket of yours) and do nothing if that is done with. Who
+            /// gives no callback is not interruptible: the caller waits on.
+            pub fn on_interrupt(&self, callback: Box<dyn FnOnce() + Send>) {
+                self.responder.on_interrupt(callback);
+            }
+
+            /// Refuses the request.
+            pub fn error(self, errno: nix::errno::Errno) -> $crate::reply::Delivery {
+                self.responder.error(errno)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).field("unique", &self.unique()).finish_non_exhaustive()
+            }
+        }
+    };
+    ($(#[$meta:meta])* $name:ident) => { reply! { $(#[$meta])* $name {} } };
+}
+pub(crate) use reply;
+
+reply! {
+    /// Says that it is done: the answer to `RELEASE`, `FLUSH`, `FSYNC` and `RELEASEDIR`.
+    EmptyReply
+}
+
+impl EmptyReply {
+    /// It is done.
+    pub fn ok(self) -> Delivery {
+        self.responder.empty()
+    }
+}
