@@ -18,8 +18,9 @@ pub struct Create<'a> {
     pub memory: u32,
     /// `count`: how many more. With 0 only type and memory are checked.
     pub count: u32,
-    /// `sizeimage` of each plane of the format given, as many as it says (`num_planes`, not
-    /// checked before; at most the array's eight are looked at).
+    /// `num_planes` of the format given, unchecked; 1 on a single-planar queue.
+    pub num_planes: u32,
+    /// `sizeimage` of the planes of the format given, at least of the first `num_planes`.
     pub sizes: &'a [u32],
 }
 

@@ -1,6 +1,6 @@
 //! File I/O: `read` and `write` by buffers that the queue has for itself.
 
-use crate::{Error, FileId, Queue, QueueOps, Ticket};
+use crate::{Direction, Error, FileId, Queue, QueueOps, Ticket};
 
 /// What a `read` or `write` came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +45,12 @@ pub(crate) struct Current {
 }
 
 impl<M: Clone + PartialEq> Queue<M> {
-    /// `read` of a capture queue or `write` to an output queue, of `count` bytes. The first one
+    /// `read` ([`Direction::Capture`]) or `write` ([`Direction::Output`]) of `count` bytes. The first one
     /// makes buffers, starts the stream and makes `file` the owner.
     ///
     /// # Errors
-    /// In this order: [`Error::NoFileIo`] (`EINVAL`) if the queue has none; [`Error::NotOwner`],
+    /// In this order: [`Error::NoFileIo`] (`EINVAL`) if the queue is of the
+    /// other direction or has none; [`Error::NotOwner`],
     /// [`Error::AlreadyWaiting`], [`Error::HasBuffers`] (`EBUSY`); what making buffers answers;
     /// [`Error::SeveralPlanes`] (`EBUSY`); what `start_streaming` answers;
     /// [`Error::DeviceFailed`] (`EIO`); [`Error::LastDequeued`] (`EPIPE`); [`Error::NotReady`]
@@ -58,11 +59,12 @@ impl<M: Clone + PartialEq> Queue<M> {
         &mut self,
         file: FileId,
         ticket: Ticket,
+        direction: Direction,
         count: u32,
         nonblocking: bool,
         ops: &mut dyn QueueOps<M>,
     ) -> Result<FileIo<M>, Error> {
-        let _ = (file, ticket, count, nonblocking, ops);
+        let _ = (file, ticket, direction, count, nonblocking, ops);
         todo!()
     }
 

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::{BufferView, Error, MemoryType};
+use crate::{Error, MemoryType, Plane};
 
 /// `queue_setup`'s arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,14 +62,14 @@ pub trait QueueOps<M> {
     }
 
     /// At `QBUF` (or `PREPARE_BUF` before it), the planes being in place: looks whether the frame
-    /// fits (capture: each plane's length; output: each plane's `bytesused` against the frame plus
-    /// `data_offset`). A capture driver says with [`BufferView::planes`]' lengths what it will
-    /// write by [`crate::Done::bytesused`] later.
+    /// fits. An output driver compares each plane's [`Plane::bytesused`] with the frame plus
+    /// [`Plane::data_offset`]; a capture driver compares [`Plane::length`] with the frame, and says
+    /// by [`Plane::set_bytesused`] what it will write (until then it is 0).
     ///
     /// # Errors
-    /// [`Error::PlaneTooSmall`] (`EINVAL`) usually. Imports of this buffer are let go of.
-    fn buf_prepare(&mut self, buffer: &BufferView<'_, M>) -> Result<(), Error> {
-        let _ = buffer;
+    /// [`Error::PlaneTooSmall`] (`EINVAL`) usually. Imports of this buffer are let go of then.
+    fn buf_prepare(&mut self, index: u32, planes: &mut [Plane<M>]) -> Result<(), Error> {
+        let _ = (index, planes);
         Ok(())
     }
 

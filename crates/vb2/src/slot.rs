@@ -98,6 +98,17 @@ impl<M> Plane<M> {
         self.data_offset
     }
 
+    /// The driver says how much of the plane a frame uses, `data_offset` included (the kernel's
+    /// `vb2_set_plane_payload`). More than the plane's length becomes that length.
+    pub fn set_bytesused(&mut self, bytes: u32) {
+        self.bytesused = bytes.min(self.length);
+    }
+
+    /// The driver says where in the plane the picture begins.
+    pub fn set_data_offset(&mut self, bytes: u32) {
+        self.data_offset = bytes.min(self.length);
+    }
+
     /// Where the memory comes from.
     pub fn backing(&self) -> &PlaneBacking<M> {
         &self.backing
