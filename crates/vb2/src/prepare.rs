@@ -1,0 +1,1 @@
+//! What `QBUF` and `PREPARE_BUF` have in common: taking a request's planes into a buffer.
