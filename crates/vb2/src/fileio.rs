@@ -1,6 +1,10 @@
 //! File I/O: `read` and `write` by buffers that the queue has for itself.
 
-use crate::{Direction, Error, FileId, Queue, QueueOps, Ticket};
+use crate::dequeue::{Waiter, WaitingCall};
+use crate::slot::Plane;
+use crate::{
+    Direction, Error, FileId, MemoryType, PlaneRequest, PlaneSource, Queue, QueueOps, Ticket,
+};
 
 /// What a `read` or `write` came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +36,6 @@ pub(crate) struct FileIoState {
     pub(crate) current: Option<Current>,
     /// Output: buffers from this index on were never queued.
     pub(crate) unused: u32,
-    /// Bytes the parked call asked for.
-    pub(crate) wanted: u32,
 }
 
 /// A buffer that is partly read or written.
@@ -64,8 +66,26 @@ impl<M: Clone + PartialEq> Queue<M> {
         nonblocking: bool,
         ops: &mut dyn QueueOps<M>,
     ) -> Result<FileIo<M>, Error> {
-        let _ = (file, ticket, direction, count, nonblocking, ops);
-        todo!()
+        if !self.config.file_io || direction != self.config.buf_type.direction() {
+            return Err(Error::NoFileIo);
+        }
+        self.check_owner(file)?;
+        if self.waiter.is_some() {
+            return Err(Error::AlreadyWaiting);
+        }
+        if self.file_io.is_none() {
+            self.start_fileio(file, ops)?;
+        }
+        if self.current()?.is_some() {
+            return self.transfer(count).map(FileIo::Transfer);
+        }
+        match self.next_done(nonblocking)? {
+            Some(index) => self.dequeue_for_fileio(index, count, ops).map(FileIo::Transfer),
+            None => {
+                self.waiter = Some(Waiter { ticket, call: WaitingCall::FileIo { count } });
+                Ok(FileIo::Wait)
+            }
+        }
     }
 
     /// `copied` bytes of the last [`Transfer`] were copied. At the end of a frame the buffer goes
@@ -75,12 +95,118 @@ impl<M: Clone + PartialEq> Queue<M> {
     /// # Errors
     /// What `buf_prepare` answers to a frame that isn't whole.
     pub fn fileio_done(&mut self, copied: u32, ops: &mut dyn QueueOps<M>) -> Result<(), Error> {
-        let _ = (copied, ops);
-        todo!()
+        let Some(mut current) = self.file_io.and_then(|state| state.current) else {
+            return Ok(());
+        };
+        current.position = current.position.saturating_add(copied).min(current.end);
+        self.set_current(Some(current));
+        if current.position < current.end {
+            return Ok(());
+        }
+        let length = self.slot(current.index)?.planes.first().map_or(0, Plane::length);
+        let bytesused = if self.is_output() { current.position } else { 0 };
+        let frame = PlaneRequest { bytesused, data_offset: 0, length, source: PlaneSource::Mmap };
+        self.enqueue(current.index, &[frame], None, ops)?;
+        self.set_current(None);
+        Ok(())
     }
 
     /// Whether `read`, `write` or `poll` use the queue's buffers.
     pub fn is_fileio(&self) -> bool {
         self.file_io.is_some()
+    }
+
+    /// Makes buffers for file I/O and starts the stream; undone if anything fails.
+    pub(crate) fn start_fileio(
+        &mut self,
+        file: FileId,
+        ops: &mut dyn QueueOps<M>,
+    ) -> Result<(), Error> {
+        if self.streaming || self.num_buffers() != 0 {
+            return Err(Error::HasBuffers);
+        }
+        let was_busy = self.busy;
+        self.begin(ops).inspect_err(|_| {
+            self.file_io = None;
+            self.cancel_queue(ops);
+            self.free_all();
+            self.busy = was_busy;
+        })?;
+        self.owner = Some(file);
+        Ok(())
+    }
+
+    fn begin(&mut self, ops: &mut dyn QueueOps<M>) -> Result<(), Error> {
+        let count = self.remake(MemoryType::Mmap, 1, ops)?;
+        if self.slot(0)?.planes.len() != 1 {
+            return Err(Error::SeveralPlanes);
+        }
+        let mut unused = 0;
+        if !self.is_output() {
+            for index in 0..count {
+                let length = self.slot(index)?.planes.first().map_or(0, Plane::length);
+                let frame = PlaneRequest {
+                    bytesused: 0,
+                    data_offset: 0,
+                    length,
+                    source: PlaneSource::Mmap,
+                };
+                self.enqueue(index, &[frame], None, ops)?;
+            }
+            unused = count;
+        }
+        self.file_io = Some(FileIoState { current: None, unused });
+        self.start_stream(ops)
+    }
+
+    /// The buffer that is partly read or written, or one that was never queued.
+    fn current(&mut self) -> Result<Option<Current>, Error> {
+        let buffers = self.num_buffers();
+        let Some(state) = &mut self.file_io else { return Ok(None) };
+        if state.current.is_none() && state.unused < buffers {
+            let index = state.unused;
+            state.unused += 1;
+            let end = self.slot(index)?.planes.first().map_or(0, Plane::length);
+            self.set_current(Some(Current { index, position: 0, end }));
+        }
+        Ok(self.file_io.and_then(|state| state.current))
+    }
+
+    fn set_current(&mut self, current: Option<Current>) {
+        if let Some(state) = &mut self.file_io {
+            state.current = current;
+        }
+    }
+
+    /// Takes a ready buffer for `read` or `write`.
+    pub(crate) fn dequeue_for_fileio(
+        &mut self,
+        index: u32,
+        count: u32,
+        ops: &dyn QueueOps<M>,
+    ) -> Result<Transfer<M>, Error> {
+        self.dequeue(index, None, ops)?;
+        let output = self.is_output();
+        let plane = self.slot(index)?.planes.first().ok_or(Error::SeveralPlanes)?;
+        let current = if output {
+            Current { index, position: 0, end: plane.length }
+        } else {
+            // The picture, without what lies in front of it.
+            let position = plane.data_offset.min(plane.bytesused);
+            Current { index, position, end: plane.bytesused }
+        };
+        self.set_current(Some(current));
+        self.transfer(count)
+    }
+
+    /// The next piece of the current buffer.
+    fn transfer(&mut self, count: u32) -> Result<Transfer<M>, Error> {
+        let current = self.current()?.ok_or(Error::NotReady)?;
+        let plane = self.slot(current.index)?.planes.first().ok_or(Error::SeveralPlanes)?;
+        Ok(Transfer {
+            memory: plane.memory().ok_or(Error::WrongMemory)?.clone(),
+            offset: current.position,
+            length: count.min(current.end - current.position),
+        })
     }
 }

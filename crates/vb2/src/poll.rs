@@ -27,7 +27,34 @@ impl<M: Clone + PartialEq> Queue<M> {
     /// Without buffers it starts file I/O (if [`crate::Config::file_io`]), and `file` owns the
     /// queue then.
     pub fn poll(&mut self, file: FileId, requested: u32, ops: &mut dyn QueueOps<M>) -> u32 {
-        let _ = (file, requested, ops);
-        todo!()
+        let ready = if self.is_output() {
+            events::OUT | events::WRNORM
+        } else {
+            events::IN | events::RDNORM
+        };
+        if requested & ready == 0 {
+            return 0;
+        }
+        if self.config.file_io && self.num_buffers() == 0 && self.file_io.is_none() {
+            // An owner may have removed all his buffers. The kernel gives his queue to whoever
+            // polls then; here it stays his.
+            if self.check_owner(file).is_err() || self.start_fileio(file, ops).is_err() {
+                return events::ERR;
+            }
+            if self.is_output() {
+                return ready;
+            }
+        }
+        self.poll_buffers(ready)
+    }
+
+    fn poll_buffers(&self, ready: u32) -> u32 {
+        if !self.streaming || self.failed || (self.waiting_for_buffers && !self.is_output()) {
+            return events::ERR;
+        }
+        let may_write =
+            self.is_output() && self.file_io.is_some() && self.queued_count() < self.num_buffers();
+        let may_dequeue = !self.done.is_empty() || self.last_dequeued;
+        if may_write || may_dequeue { ready } else { 0 }
     }
 }

@@ -141,4 +141,42 @@ impl<M: Clone + PartialEq> Queue<M> {
     pub fn take_effects(&mut self) -> Vec<Effect<M>> {
         core::mem::take(&mut self.effects)
     }
+
+    pub(crate) fn check_no_fileio(&self) -> Result<(), Error> {
+        if self.file_io.is_some() { Err(Error::FileIoActive) } else { Ok(()) }
+    }
+
+    pub(crate) fn check_type(&self, buf_type: u32) -> Result<(), Error> {
+        if buf_type == self.config.buf_type.raw() { Ok(()) } else { Err(Error::WrongType) }
+    }
+
+    pub(crate) fn is_output(&self) -> bool {
+        self.config.buf_type.is_output()
+    }
+
+    pub(crate) fn copies_timestamps(&self) -> bool {
+        self.config.timestamp_flags & flags::TIMESTAMP_MASK == flags::TIMESTAMP_COPY
+    }
+
+    pub(crate) fn slot(&self, index: u32) -> Result<&Slot<M>, Error> {
+        let place = usize::try_from(index).map_err(|_| Error::NoSuchBuffer)?;
+        self.slots.get(place).and_then(Option::as_ref).ok_or(Error::NoSuchBuffer)
+    }
+
+    pub(crate) fn slot_mut(&mut self, index: u32) -> Result<&mut Slot<M>, Error> {
+        let place = usize::try_from(index).map_err(|_| Error::NoSuchBuffer)?;
+        self.slots.get_mut(place).and_then(Option::as_mut).ok_or(Error::NoSuchBuffer)
+    }
+
+    /// How many buffers are not with the program (the kernel's `queued_count`).
+    pub(crate) fn queued_count(&self) -> u32 {
+        u32::try_from(self.queued.len() + self.done.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Pollers look again. Once is enough, however much has changed.
+    pub(crate) fn wake_pollers(&mut self) {
+        if !self.effects.iter().any(|effect| matches!(effect, Effect::PollWake)) {
+            self.effects.push(Effect::PollWake);
+        }
+    }
 }

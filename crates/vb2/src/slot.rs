@@ -82,7 +82,37 @@ pub enum PlaneBacking<M> {
     },
 }
 
+impl<M> Slot<M> {
+    pub(crate) fn new(planes: Vec<Plane<M>>) -> Self {
+        Self {
+            state: State::Dequeued { prepared: false },
+            flags: 0,
+            field: 0,
+            timestamp_ns: 0,
+            timecode: Timecode::default(),
+            sequence: 0,
+            planes,
+        }
+    }
+
+    /// Lets go of what the program brought. The planes are as when they were made.
+    pub(crate) fn drop_imports(&mut self) {
+        for plane in &mut self.planes {
+            match plane.backing {
+                PlaneBacking::Mmap { .. } => {}
+                PlaneBacking::None | PlaneBacking::UserPtr { .. } | PlaneBacking::DmaBuf { .. } => {
+                    *plane = Plane::new(plane.min_length, PlaneBacking::None);
+                }
+            }
+        }
+    }
+}
+
 impl<M> Plane<M> {
+    pub(crate) fn new(length: u32, backing: PlaneBacking<M>) -> Self {
+        Self { length, min_length: length, bytesused: 0, data_offset: 0, backing }
+    }
+
     /// Bytes of the plane.
     pub fn length(&self) -> u32 {
         self.length
