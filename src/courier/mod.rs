@@ -12,25 +12,27 @@
 //! `SCM_RIGHTS` message, the only way where ptrace is forbidden).
 
 pub mod client;
+mod helper;
+mod inject;
+mod memory;
+mod process;
+mod reason;
 pub mod server;
+mod site;
 pub mod ticket;
+mod wire;
 mod worker;
 mod workers;
 
 use std::os::fd::OwnedFd;
 
-pub use worker::{GiveError, Worker};
+pub use helper::helper_main;
+pub use reason::GiveError;
+pub use worker::Worker;
 pub use workers::{Limits, Program, Workers};
 
 /// The name (`argv[0]`) under which the program starts itself as a helper.
 pub const HELPER_NAME: &str = "shrbuf-helper";
-
-/// The helper's own life: call it first thing when the program was started as [`HELPER_NAME`].
-/// Returns its exit status.
-#[must_use]
-pub fn helper_main() -> u8 {
-    todo!()
-}
 
 /// Who made a request, as the kernel's message says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
