@@ -39,7 +39,12 @@ impl Model {
 
     /// Black in this model.
     pub fn black(self) -> [u8; 3] {
-        Affine::between(Self::RGB, self, &Adjust::default()).apply([0; 3])
+        Self::RGB.convert([0; 3], self)
+    }
+
+    /// A colour of this model in another.
+    pub fn convert(self, colour: [u8; 3], to: Self) -> [u8; 3] {
+        Affine::between(self, to, &Adjust::default()).apply(colour)
     }
 
     /// The map from bytes to the values of [`Affine`]'s common ground: Y' from 0 to 1 and Cb, Cr
@@ -202,7 +207,10 @@ impl Fixed {
     fn of(map: &Affine) -> Self {
         let scale = f64::from(1 << POINT);
         let half = 0.5;
-        #[expect(clippy::cast_possible_truncation, reason = "float to int saturates, and see POINT")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "float to int saturates, and see POINT"
+        )]
         let fix = |value: f64| (value * scale).round() as i32;
         Self {
             factors: map.factors.map(|row| row.map(fix)),

@@ -15,7 +15,12 @@ mod scale;
 pub use adjust::Adjust;
 pub use canvas::{Canvas, Patch};
 pub use colour::{Matrix, Model, Range};
-pub use convert::{decode, encode, luma_at};
-pub use layout::{FORMATS, Layout, LayoutError, PlaneLayout, fourcc};
+pub use convert::{decode, encode, luma_at, read};
+pub use layout::{Layout, LayoutError, PlaneLayout, letters, model};
 pub use picture::Picture;
 pub use scale::letterbox;
+
+#[cfg(test)]
+pub(crate) use layout::tests::{FORMATS, laid_out};
+#[cfg(test)]
+mod tests;
