@@ -46,6 +46,8 @@ pub(super) struct Driver {
     pub(super) interval: Interval,
     pub(super) end: End,
     pub(super) stream: Option<Stream>,
+    /// The pace has changed: the pacing thread is to look again.
+    pub(super) news: bool,
     /// Output: the buffer on the display.
     pub(super) shown: Option<ActiveId>,
 }
@@ -131,6 +133,7 @@ impl QueueOps<Buffer> for Driver {
         })?;
         let pace = Pace::start(self.clock.now_ns(), self.interval);
         self.stream = Some(Stream { pace, next: 0, ended: false, filled: HashSet::new() });
+        self.news = true;
         Ok(())
     }
 

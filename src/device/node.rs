@@ -124,6 +124,7 @@ impl Device {
             interval,
             end,
             stream: None,
+            news: false,
             shown: None,
         };
         Ok(Self {
@@ -176,6 +177,11 @@ impl Device {
             self.effects.push(Effect::Complete { ticket, outcome: Outcome::Failed(Errno::ENODEV) });
         }
         self.collect();
+    }
+
+    /// Whether the pacing thread has to look again since the last time.
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.driver.news)
     }
 
     /// The files that are open.

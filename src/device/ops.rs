@@ -219,6 +219,7 @@ impl DeviceOps for Device {
         self.driver.interval = interval(nearest);
         if let Some(stream) = &mut self.driver.stream {
             stream.pace.change(stream.next, ctx.now_ns, self.driver.interval);
+            self.driver.news = true;
         }
         Ok(())
     }
