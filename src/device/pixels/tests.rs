@@ -104,7 +104,8 @@ fn chroma_is_the_mean_of_its_pixels_also_at_an_odd_edge() {
 fn controls_and_flips_act_in_every_format() {
     for fourcc in FORMATS {
         let layout = laid_out(fourcc, 16, 16, 0);
-        let adjust = Adjust { hflip: true, vflip: true, contrast: 64, saturation: 64, ..Adjust::default() };
+        let adjust =
+            Adjust { hflip: true, vflip: true, contrast: 64, saturation: 64, ..Adjust::default() };
         let planes = encode(squares(), &layout, &adjust).unwrap();
         let memory = memory(&planes);
         let luma = |x, y| luma_at(&layout, &views(&memory), x, y).unwrap();

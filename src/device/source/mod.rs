@@ -8,10 +8,16 @@ mod error;
 mod image;
 mod overlay;
 mod pattern;
+mod pipe;
 mod raw;
+#[cfg(test)]
+mod tests;
 mod y4m;
 
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 pub use error::SourceError;
 pub use image::ImageSource;
@@ -20,6 +26,7 @@ pub use pattern::{PATTERNS, PatternSource};
 pub use raw::RawSource;
 pub use y4m::Y4mSource;
 
+use super::pixels::letters;
 pub use super::pixels::{Adjust, Layout, PlaneLayout};
 pub use crate::shrbuf::PlaneMemory;
 
@@ -60,8 +67,9 @@ pub enum Filled {
     Frame,
     /// There is no frame yet (a slow pipe): the buffer stays queued, the frame counts as dropped.
     NotYet,
-    /// There will be no more frames: a file without `repeat` is at its end (`V4L2_EVENT_EOS`). A
-    /// pipe that finds another writer goes on nevertheless.
+    /// There will be no more frames (`V4L2_EVENT_EOS`): a file without `repeat` is at its end, or the
+    /// writer of a pipe has gone. For a named pipe it is said once, then [`Filled::NotYet`] until
+    /// another writer comes.
     End,
 }
 
@@ -69,6 +77,12 @@ pub enum Filled {
 pub trait FrameSource: Send {
     /// Its own size and rate, where it has any.
     fn native(&self) -> Option<Native> {
+        None
+    }
+
+    /// The menu value that `V4L2_CID_TEST_PATTERN` begins with, where that control acts on the
+    /// source.
+    fn test_pattern(&self) -> Option<u32> {
         None
     }
 
@@ -118,10 +132,40 @@ pub enum SourceConfig {
     },
 }
 
+/// The longest side of a picture or clip, in pixels: four bytes for each of 8192 x 8192 are 256 MB,
+/// and no video mode is larger.
+const MOST_SIDE: u32 = 8192;
+
 /// Opens a source.
 ///
 /// # Errors
 /// What is wrong with it, by name, and what to do.
 pub fn open(config: &SourceConfig) -> Result<Box<dyn FrameSource>, SourceError> {
-    todo!()
+    Ok(match config {
+        SourceConfig::Pattern(name) => Box::new(PatternSource::new(name)?),
+        SourceConfig::File { path, repeat, stamp } => match ending(path).as_str() {
+            "png" => Box::new(ImageSource::open(path, *stamp)?),
+            "y4m" => Box::new(Y4mSource::open(path, *repeat, *stamp)?),
+            _ => Box::new(RawSource::open(path, *repeat)?),
+        },
+    })
+}
+
+/// What follows the last dot of a file's name, in small letters.
+pub(super) fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// Opens a file to read. A pipe without a writer is opened too, and doesn't block.
+fn open_file(path: &Path) -> Result<File, SourceError> {
+    let unreadable = |cause| SourceError::Unreadable { path: path.to_path_buf(), cause };
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = opened.map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound => SourceError::Missing { path: path.to_path_buf() },
+        _ => unreadable(cause),
+    })?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(file)
 }
