@@ -2,10 +2,15 @@
 
 pub mod config;
 pub mod control;
+pub mod cuse;
+pub mod doctor;
 mod factory;
 pub mod links;
 pub mod nodes;
 pub mod numbers;
+pub mod run;
+pub mod serve;
+pub mod signals;
 pub mod socket;
 pub mod supervisor;
 

@@ -110,3 +110,11 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     // value of this program owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
+
+/// The started program begins with this signal mask instead of the one of the thread that starts
+/// it.
+pub fn with_signal_mask(command: &mut Command, mask: nix::sys::signal::SigSet) {
+    let set = move || Ok(mask.thread_set_mask()?);
+    // SAFETY: the closure makes one system call, which is async-signal-safe, and allocates nothing.
+    unsafe { command.pre_exec(set) };
+}
