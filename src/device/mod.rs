@@ -4,6 +4,7 @@
 //! pacing thread (in [`crate::transport`]) asks it for a [`Job`] when a frame is due. Where frames
 //! come from and go to is behind [`source::FrameSource`] and [`sink::FrameSink`].
 
+mod build;
 pub mod clock;
 mod driver;
 mod effect;
