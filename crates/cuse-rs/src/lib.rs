@@ -45,5 +45,5 @@ pub use op::releasedir::Releasedir;
 pub use op::setattr::{Setattr, Time};
 pub use op::statfs::{Statfs, StatfsReply};
 pub use op::write::{Write, WriteReply};
-pub use reply::{Delivery, EmptyReply};
+pub use reply::{Delivery, EmptyReply, Interrupts};
 pub use session::{Session, Stopper};

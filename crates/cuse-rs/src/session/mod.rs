@@ -14,6 +14,8 @@ use crate::kind::Kind;
 use crate::message::Message;
 use crate::notify::Notifier;
 
+#[cfg(test)]
+mod any_bytes;
 mod cuse;
 mod dispatch;
 mod fuse;
