@@ -1,7 +1,7 @@
 //! Answers: sent once, or not at all, and then as `EIO`.
 
 use std::io::IoSlice;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use nix::errno::Errno;
 use zerocopy::{Immutable, IntoBytes};
@@ -55,7 +55,7 @@ impl Responder {
     }
 
     pub(crate) fn interrupts(&self) -> Interrupts {
-        Interrupts { connection: Arc::clone(&self.connection), unique: self.unique }
+        Interrupts { connection: Arc::downgrade(&self.connection), unique: self.unique }
     }
 
     pub(crate) fn error(mut self, errno: Errno) -> Delivery {
@@ -98,14 +98,16 @@ impl Drop for Responder {
 /// Listens for signals to the caller of one request, apart from its reply.
 #[derive(Clone)]
 pub struct Interrupts {
-    connection: Arc<Connection>,
+    connection: Weak<Connection>,
     unique: u64,
 }
 
 impl Interrupts {
     /// As `on_interrupt` of the reply. When the answer is sent already, the callback is dropped.
     pub fn on_interrupt(&self, callback: Box<dyn FnOnce() + Send>) {
-        self.connection.on_interrupt(self.unique, callback);
+        if let Some(connection) = self.connection.upgrade() {
+            connection.on_interrupt(self.unique, callback);
+        }
     }
 }
 

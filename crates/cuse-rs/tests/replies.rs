@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use cuse_rs::channel::script::Script;
 use cuse_rs::*;
-use support::{device, hex, interrupt, open, read, refusal, request};
+use support::{NOTHING, device, hex, interrupt, open, read, refusal, request};
 
 /// Parks the answers to `READ`, and does with them what it is told.
 #[derive(Default)]
@@ -69,7 +69,7 @@ fn a_parked_answer_is_sent_later_and_from_another_thread() {
     let (script, session) = device();
     let parker = Parker::default();
     script.message(&read(4)).message(&read(6));
-    assert_eq!(serve(&script, &session, &parker), [vec![0; 0]; 0], "nothing is sent yet");
+    assert_eq!(serve(&script, &session, &parker), NOTHING, "nothing is sent yet");
     let reply = parker.take();
     let delivery = std::thread::spawn(move || reply.data(b"x")).join().expect("its end");
     assert_eq!(delivery, Delivery::Sent);
@@ -106,7 +106,7 @@ fn an_answer_that_nobody_waits_for_is_lost() {
         script.message(&read(4)).refuse(errno);
         serve(&script, &session, &parker);
         assert_eq!(parker.take().data(b"x"), Delivery::Lost);
-        assert_eq!(script.sent(), [vec![0; 0]; 0]);
+        assert_eq!(script.sent(), NOTHING);
     }
 }
 
@@ -206,11 +206,7 @@ fn an_interrupt_before_the_callback_calls_it_at_once() {
     let (script, session) = device();
     let parker = Parker::default();
     script.message(&read(4)).message(&interrupt(4)).message(&interrupt(4));
-    assert_eq!(
-        serve(&script, &session, &parker),
-        [vec![0; 0]; 0],
-        "no answer: it is known, and ignored"
-    );
+    assert_eq!(serve(&script, &session, &parker), NOTHING, "no answer: it is known, and ignored");
     let reply = parker.take();
     let told = Arc::new(AtomicUsize::new(0));
     reply.on_interrupt(count_up(&told));
@@ -243,7 +239,7 @@ fn an_interrupt_after_the_answer_calls_nobody() {
 fn an_interrupt_that_cannot_be_read_has_no_answer() {
     let (script, session) = device();
     script.message(&request("2c000000", "24000000", 5, "04000000"));
-    assert_eq!(serve(&script, &session, &Parker::default()), [vec![0; 0]; 0]);
+    assert_eq!(serve(&script, &session, &Parker::default()), NOTHING);
 }
 
 /// An interrupt and an answer at the same time, many times over: one answer each.

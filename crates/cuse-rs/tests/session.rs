@@ -5,7 +5,7 @@ mod support;
 
 use cuse_rs::channel::script::Script;
 use cuse_rs::*;
-use support::{cuse_init, device, file_system, fuse_init, hex, open, request, text};
+use support::{NOTHING, cuse_init, device, file_system, fuse_init, hex, open, request, text};
 
 struct Nothing;
 impl Handler for Nothing {}
@@ -205,7 +205,7 @@ fn what_follows_a_body_is_left_out() {
     let (script, session) = file_system();
     script.message(&message).end();
     session.serve(&Nothing).expect("the end");
-    assert_eq!(script.sent(), [vec![0; 0]; 0]);
+    assert_eq!(script.sent(), NOTHING);
 }
 
 #[test]

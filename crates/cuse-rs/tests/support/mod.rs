@@ -4,6 +4,9 @@
 use cuse_rs::channel::script::Script;
 use cuse_rs::{Cuse, CuseConfig, Fuse, FuseConfig, Session};
 
+/// No answer.
+pub(crate) const NOTHING: Vec<Vec<u8>> = Vec::new();
+
 /// Bytes from hexadecimal digits; blanks separate, and `#` starts a comment.
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
