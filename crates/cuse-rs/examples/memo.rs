@@ -1,32 +1,24 @@
 //! A character device that keeps bytes: `echo hello >/dev/memo; cat /dev/memo`.
-
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cuse_rs::*;
 
-const POLLIN: u32 = 0x01;
-const POLLOUT: u32 = 0x04;
-/// `_IO('m', 0)`: forget all bytes.
-const CLEAR: u32 = 0x6d00;
 /// `_IOR('m', 1, uint32_t)`: how many bytes there are.
 const LENGTH: u32 = 0x8004_6d01;
 
 #[derive(Default)]
 struct Pad {
     bytes: Vec<u8>,
-    places: HashMap<u64, usize>, // of each open file: CUSE has no file position
+    places: HashMap<u64, usize>, // of each open file: the kernel keeps none for a character device
     pollers: Vec<u64>,
 }
 
-struct Memo {
-    pad: Mutex<Pad>,
-    notifier: Notifier<Cuse>,
-}
+struct Memo(Mutex<Pad>, Notifier<Cuse>);
 
 impl Memo {
     fn pad(&self) -> MutexGuard<'_, Pad> {
-        self.pad.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -41,8 +33,7 @@ impl Handler for Memo {
     }
 
     fn read(&self, _: &Header, request: &Read, reply: ReadReply) {
-        let mut pad = self.pad();
-        let Pad { bytes, places, .. } = &mut *pad;
+        let Pad { bytes, places, .. } = &mut *self.pad();
         let place = places.entry(request.fh).or_default();
         let rest = bytes.get(*place..).unwrap_or_default();
         let piece = rest.get(..request.size as usize).unwrap_or(rest);
@@ -51,21 +42,17 @@ impl Handler for Memo {
     }
 
     fn write(&self, _: &Header, request: &Write<'_>, reply: WriteReply) {
-        self.pad().bytes.extend_from_slice(request.data);
-        reply.written(request.data.len() as u32);
-        for kh in std::mem::take(&mut self.pad().pollers) {
-            let _ = self.notifier.poll_wakeup(kh); // an error: the session is over
+        let mut pad = self.pad();
+        pad.bytes.extend_from_slice(request.data);
+        for kh in pad.pollers.drain(..) {
+            let _ = self.1.poll_wakeup(kh); // an error says that the session is over
         }
+        reply.written(request.data.len() as u32);
     }
 
     fn ioctl(&self, _: &Header, request: &Ioctl<'_>, reply: IoctlReply) {
-        let mut pad = self.pad();
         match request.cmd {
-            CLEAR => {
-                *pad = Pad::default();
-                reply.ok(0, &[])
-            }
-            LENGTH => reply.ok(0, &(pad.bytes.len() as u32).to_ne_bytes()),
+            LENGTH => reply.ok(0, &(self.pad().bytes.len() as u32).to_ne_bytes()),
             _ => reply.error(Errno::ENOTTY),
         };
     }
@@ -76,12 +63,12 @@ impl Handler for Memo {
             pad.pollers.push(request.kh);
         }
         let place = pad.places.get(&request.fh).copied().unwrap_or(0);
-        reply.events(if place < pad.bytes.len() { POLLIN | POLLOUT } else { POLLOUT });
+        let readable = if place < pad.bytes.len() { libc::POLLIN } else { 0 };
+        reply.events((libc::POLLOUT | readable) as u32);
     }
 }
 
 fn main() -> Result<(), Error> {
     let session = Session::<Cuse>::open(&CuseConfig::new("memo"))?;
-    let memo = Memo { pad: Mutex::default(), notifier: session.notifier() };
-    session.serve(&memo)
+    session.serve(&Memo(Mutex::default(), session.notifier()))
 }

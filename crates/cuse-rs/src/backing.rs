@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::connection::Connection;
 use crate::kind::Fuse;
@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// A file registered with the kernel. Dropping takes it back; open files that use it go on.
 pub struct BackingId {
-    connection: Arc<Connection>,
+    connection: Weak<Connection>,
     id: i32,
 }
 
@@ -31,13 +31,15 @@ impl Session<Fuse> {
     pub fn backing(&self, file: impl AsFd) -> io::Result<BackingId> {
         let connection = self.connection();
         let id = connection.channel().backing_open(file.as_fd())?;
-        Ok(BackingId { connection: Arc::clone(connection), id })
+        Ok(BackingId { connection: Arc::downgrade(connection), id })
     }
 }
 
 impl Drop for BackingId {
     fn drop(&mut self) {
-        if let Err(error) = self.connection.channel().backing_close(self.id) {
+        // Without a connection, the kernel has taken all of its ids back.
+        let Some(connection) = self.connection.upgrade() else { return };
+        if let Err(error) = connection.channel().backing_close(self.id) {
             tracing::debug!(id = self.id, "a backing id can't be taken back: {error}");
         }
     }

@@ -55,21 +55,20 @@ impl Connection {
         self.waiting().insert(unique, Waiting::Deaf);
     }
 
-    /// The handler of `unique` wants to know of an interrupt.
+    /// The handler of `unique` wants to know of an interrupt. The callback may run here, without any lock.
     pub(crate) fn on_interrupt(&self, unique: u64, callback: Callback) {
+        let replaced;
         {
             let mut waiting = self.waiting();
-            match waiting.get_mut(&unique) {
-                // Interrupted stays: a second callback is told as well.
-                Some(Waiting::Interrupted) => {}
-                Some(state) => {
-                    *state = Waiting::Listening(callback);
-                    return;
-                }
-                None => return,
+            let Some(state) = waiting.get_mut(&unique) else { return };
+            if let Waiting::Interrupted = state {
+                drop(waiting);
+                return callback();
             }
+            replaced = std::mem::replace(state, Waiting::Listening(callback));
         }
-        callback();
+        // Outside the lock: a callback may own anything.
+        drop(replaced);
     }
 
     /// An interrupt for `unique` was read. The callback runs here, without any lock.
@@ -85,7 +84,7 @@ impl Connection {
         Interrupted::Known
     }
 
-    /// Answers `unique`. The request is forgotten first, so that no interrupt finds it afterwards.
+    /// Answers `unique` with `parts`, or with a positive errno. The request is forgotten first, so that no interrupt finds it afterwards.
     pub(crate) fn answer(
         &self,
         unique: u64,
@@ -97,7 +96,7 @@ impl Connection {
         let forgotten = self.waiting().remove(&unique);
         drop(forgotten);
         let name = abi::opcode_name(opcode);
-        match self.send(unique, errno_of(errno), parts) {
+        match self.send(unique, -errno, parts) {
             Ok(()) => return Delivery::Sent,
             Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
                 Errno::ENOENT | Errno::ENODEV => {
@@ -133,10 +132,4 @@ impl Connection {
         all.extend_from_slice(parts);
         self.channel.send(&all)
     }
-}
-
-/// The header's error for a positive errno: the kernel takes -511 to 0 and nothing else, and 0 is no
-/// refusal. `UnknownErrno` is 0 too, so a refusal without a number becomes `EIO` where it is made.
-fn errno_of(errno: i32) -> i32 {
-    -errno
 }

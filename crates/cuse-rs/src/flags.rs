@@ -71,6 +71,7 @@ pub(crate) fn print(
 }
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macro makes public sets")]
 mod tests {
     flags! {
         /// Two bits.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use zerocopy::IntoBytes;
 
@@ -11,16 +11,17 @@ use crate::abi;
 use crate::connection::Connection;
 use crate::kind::{Fuse, Kind};
 
-/// Tells the kernel news of a session. May be used by any thread, also while no request is there; but not
-/// by one that answers a request on the same node (`inval_*`, `store` and `retrieve` wait for pages that are being read).
+/// Tells the kernel news of a session. Any thread may use it, at any time, with one exception: `inval_*`,
+/// `store` and `retrieve` wait for pages that are being read, so who answers `READ` must not call them before the
+/// answer. It does not keep the session alive.
 pub struct Notifier<K> {
-    connection: Arc<Connection>,
+    connection: Weak<Connection>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K: Kind> Notifier<K> {
     pub(crate) fn new(connection: &Arc<Connection>) -> Self {
-        Self { connection: Arc::clone(connection), kind: PhantomData }
+        Self { connection: Arc::downgrade(connection), kind: PhantomData }
     }
 
     /// Wakes who polls the open file that gave `kh` in its newest `POLL`; they ask again. No error if nobody does.
@@ -34,8 +35,10 @@ impl<K: Kind> Notifier<K> {
 
     fn notify(&self, code: i32, parts: &[&[u8]]) -> io::Result<()> {
         let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let over = || io::Error::from_raw_os_error(libc::ENODEV);
+        let connection = self.connection.upgrade().ok_or_else(over)?;
         // A message with the number 0 answers nothing; its error field says what it is.
-        self.connection.send(0, code, &parts)
+        connection.send(0, code, &parts)
     }
 }
 
@@ -93,7 +96,7 @@ fn length(bytes: &[u8], errno: i32) -> io::Result<u32> {
 
 impl<K> Clone for Notifier<K> {
     fn clone(&self) -> Self {
-        Self { connection: Arc::clone(&self.connection), kind: PhantomData }
+        Self { connection: Weak::clone(&self.connection), kind: PhantomData }
     }
 }
 

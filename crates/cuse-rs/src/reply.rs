@@ -1,7 +1,7 @@
 //! Answers: sent once, or not at all, and then as `EIO`.
 
 use std::io::IoSlice;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use nix::errno::Errno;
 use zerocopy::{Immutable, IntoBytes};
@@ -54,12 +54,14 @@ impl Responder {
         crate::abi::opcode_name(self.opcode)
     }
 
-    pub(crate) fn on_interrupt(&self, callback: Box<dyn FnOnce() + Send>) {
-        self.connection.on_interrupt(self.unique, callback);
+    pub(crate) fn interrupts(&self) -> Interrupts {
+        Interrupts { connection: Arc::downgrade(&self.connection), unique: self.unique }
     }
 
     pub(crate) fn error(mut self, errno: Errno) -> Delivery {
         self.answered = true;
+        // Errno's name for a number it doesn't know is 0, which would be no refusal.
+        let errno = if errno == Errno::UnknownErrno { Errno::EIO } else { errno };
         self.connection.answer(self.unique, self.opcode, errno as i32, &[])
     }
 
@@ -93,6 +95,28 @@ impl Drop for Responder {
     }
 }
 
+/// Listens for signals to the caller of one request, apart from its reply.
+#[derive(Clone)]
+pub struct Interrupts {
+    connection: Weak<Connection>,
+    unique: u64,
+}
+
+impl Interrupts {
+    /// As `on_interrupt` of the reply. When the answer is sent already, the callback is dropped.
+    pub fn on_interrupt(&self, callback: Box<dyn FnOnce() + Send>) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.on_interrupt(self.unique, callback);
+        }
+    }
+}
+
+impl std::fmt::Debug for Interrupts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interrupts").field("unique", &self.unique).finish_non_exhaustive()
+    }
+}
+
 /// Declares the answer to an opcode, with what all answers can do.
 macro_rules! reply {
     ($(#[$meta:meta])* $name:ident { $($field:ident: $type:ty),* }) => {
@@ -112,16 +136,22 @@ macro_rules! reply {
                 self.responder.unique()
             }
 
-            /// `callback` is called, once and on a reader thread, when the caller is interrupted by a
-            /// signal: at once if that has happened already. A later call replaces the callback.
+            /// `callback` is called, once and on a reader thread, when a signal comes to the caller: here
+            /// and now if it has come already. A later callback takes the place of an earlier one.
+            /// Without one, signals are ignored: the caller waits on.
             ///
-            /// It is never called once this answer has been sent from within the callback's own
-            /// thread or before the interrupt came; where the two meet in different threads it
-            /// may run although the answer has just gone out. So let it name the request (by
-            /// [`unique`](Self::unique) or a ticket of yours) and do nothing if that is done with. Who
-            /// gives no callback is not interruptible: the caller waits on.
+            /// The callback can't hold the reply; it names it, and completes it where it is parked. Since
+            /// it may be called here and now, park first and listen then, by [`interrupts`](Self::interrupts).
+            /// It is not called if the answer was sent before the signal came. If both happen at once in
+            /// two threads, it may be called a moment too late: let it do nothing then.
             pub fn on_interrupt(&self, callback: Box<dyn FnOnce() + Send>) {
-                self.responder.on_interrupt(callback);
+                self.interrupts().on_interrupt(callback);
+            }
+
+            /// What listens for signals when this reply is parked elsewhere.
+            #[must_use]
+            pub fn interrupts(&self) -> $crate::reply::Interrupts {
+                self.responder.interrupts()
             }
 
             /// Refuses the request.

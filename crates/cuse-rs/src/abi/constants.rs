@@ -104,5 +104,6 @@ constants! {
     FUSE_POLL_SCHEDULE_NOTIFY: u32 = 1 << 0;
     FUSE_FSYNC_FDATASYNC: u32 = 1 << 0;
     FUSE_EXPIRE_ONLY: u32 = 1 << 0;
-    FUSE_DEV_IOC_MAGIC: u32 = 229;
+    FUSE_DEV_IOC_BACKING_OPEN: u64 = nix::request_code_write!(229, 1, size_of::<super::fuse_backing_map>());
+    FUSE_DEV_IOC_BACKING_CLOSE: u64 = nix::request_code_write!(229, 2, size_of::<u32>());
 }

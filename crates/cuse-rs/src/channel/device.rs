@@ -116,12 +116,81 @@ fn open_error(path: &str, module: &str, source: io::Error) -> Error {
                 "this needs root, or the right to open {path}; in a container, the device must be let in"
             )
         }
-        _ if source.raw_os_error() == Some(libc::ENODEV)
-            || source.raw_os_error() == Some(libc::ENXIO) =>
-        {
-            format!("the node is there, but not the kernel module behind it: modprobe {module}")
-        }
-        _ => "see the message of the system".to_owned(),
+        _ => match source.raw_os_error() {
+            Some(libc::ENODEV | libc::ENXIO) => {
+                format!("the node is there, but not the kernel module behind it: modprobe {module}")
+            }
+            Some(libc::EMFILE | libc::ENFILE) => "raise the limit: ulimit -n".to_owned(),
+            _ => format!("is {path} the character device that {module}.ko makes?"),
+        },
     };
     Error::Open { path: path.to_owned(), source, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_device_that_cannot_be_opened_comes_with_its_remedy() {
+        let rows = [
+            (libc::ENOENT, "can't open /dev/cuse: No such file", "modprobe cuse"),
+            (libc::EACCES, "Permission denied", "needs root"),
+            (libc::EPERM, "not permitted", "needs root"),
+            (libc::ENODEV, "No such device", "modprobe cuse"),
+            (libc::ENXIO, "No such device", "modprobe cuse"),
+            (libc::EMFILE, "Too many open files", "ulimit"),
+        ];
+        for (errno, said, remedy) in rows {
+            let source = io::Error::from_raw_os_error(errno);
+            let kind = source.kind();
+            let error = open_error("/dev/cuse", "cuse", source);
+            let words = error.to_string();
+            assert!(words.contains(said) && words.contains(remedy), "{words}");
+            let Error::Open { source, .. } = error else { panic!("{words}") };
+            assert_eq!((source.kind(), source.raw_os_error()), (kind, Some(errno)));
+        }
+    }
+
+    /// A message that came before the stop stays where it is: nothing is read and thrown away.
+    #[test]
+    fn a_stopped_device_takes_no_message() {
+        let (ours, theirs) = nix::sys::socket::socketpair(
+            nix::sys::socket::AddressFamily::Unix,
+            nix::sys::socket::SockType::SeqPacket,
+            None,
+            nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+        )
+        .expect("sockets");
+        let device = Device::from_fd(ours).expect("a device");
+        let theirs = File::from(theirs);
+        let mut buffer = [0; 16];
+        (&theirs).write_all(b"first").expect("it is sent");
+        assert_eq!(device.receive(&mut buffer).expect("a message"), 5);
+        device.send(&[IoSlice::new(b"an "), IoSlice::new(b"answer")]).expect("it is sent");
+        assert_eq!((&theirs).read(&mut buffer).expect("an answer"), 9);
+        (&theirs).write_all(b"second").expect("it is sent");
+        device.shutdown();
+        device.shutdown();
+        for _ in 0..2 {
+            let error = device.receive(&mut buffer).expect_err("stopped");
+            assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+        }
+        assert_eq!((&device.file).read(&mut buffer).expect("it is still there"), 6);
+    }
+
+    #[test]
+    fn a_stop_ends_a_wait_in_another_thread() {
+        let (ours, _theirs) = nix::unistd::pipe().expect("a pipe");
+        let device = Device::from_fd(ours).expect("a device");
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| device.receive(&mut [0; 16]));
+            device.shutdown();
+            waits.join().expect("its end").expect_err("stopped");
+        });
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
 }

@@ -9,8 +9,8 @@ use crate::abi;
 
 mod ioctl {
     use crate::abi;
-    nix::ioctl_write_ptr!(backing_open, abi::FUSE_DEV_IOC_MAGIC, 1, abi::fuse_backing_map);
-    nix::ioctl_write_ptr!(backing_close, abi::FUSE_DEV_IOC_MAGIC, 2, u32);
+    nix::ioctl_write_ptr_bad!(backing_open, abi::FUSE_DEV_IOC_BACKING_OPEN, abi::fuse_backing_map);
+    nix::ioctl_write_ptr_bad!(backing_close, abi::FUSE_DEV_IOC_BACKING_CLOSE, u32);
 }
 
 /// `FUSE_DEV_IOC_BACKING_OPEN`: registers `file` with the connection of `device`, and returns its id.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use nix::errno::Errno;
 
@@ -14,6 +14,8 @@ use crate::kind::Kind;
 use crate::message::Message;
 use crate::notify::Notifier;
 
+#[cfg(test)]
+mod any_bytes;
 mod cuse;
 mod dispatch;
 mod fuse;
@@ -23,7 +25,8 @@ mod fuse;
 const AROUND_DATA: usize = 4096;
 
 /// A character device ([`Cuse`](crate::Cuse)) or a file system ([`Fuse`](crate::Fuse)) that the kernel
-/// has accepted. Dropped, together with all replies and notifiers, it ends: the node vanishes, callers get `ECONNABORTED` or `ENOTCONN`.
+/// has accepted. It ends when it is dropped, and with it the last reply that waits to be sent: the node
+/// vanishes, and callers get `ECONNABORTED` or `ENOTCONN`.
 pub struct Session<K> {
     connection: Arc<Connection>,
     buffer_size: usize,
@@ -58,7 +61,7 @@ impl<K: Kind> Session<K> {
     /// For ending the session from elsewhere.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.connection))
+        Stopper(Arc::downgrade(&self.connection))
     }
 
     /// The minor version of protocol 7 that is spoken.
@@ -98,14 +101,16 @@ impl<K> fmt::Debug for Session<K> {
 
 /// Ends a session.
 #[derive(Clone)]
-pub struct Stopper(Arc<Connection>);
+pub struct Stopper(Weak<Connection>);
 
 impl Stopper {
     /// All threads in `serve` come back, when they have handed on the request in their hands. Replies
     /// that are parked can still be sent. Requests that nobody has read are refused by the kernel
     /// (`ECONNABORTED`) when the session is dropped.
     pub fn stop(&self) {
-        self.0.channel().shutdown();
+        if let Some(connection) = self.0.upgrade() {
+            connection.channel().shutdown();
+        }
     }
 }
 
