@@ -123,7 +123,10 @@ fn parse_status(status: &str) -> Option<(String, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::mapping::Mapping;
+    use crate::sys::memfd::Memfd;
     use proptest::prelude::*;
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn lines_of_maps_that_could_be_buffers_have_device_and_inode() {
@@ -137,6 +140,20 @@ mod tests {
         for (line, expected) in rows {
             assert_eq!(mapped_file(line), expected, "{line}");
         }
+    }
+
+    /// This process is left out of tables; here it stands for another one.
+    #[test]
+    fn descriptors_and_mappings_of_a_process_are_found() {
+        let file = Memfd::new(1).expect("a file");
+        let mut files = Files::default();
+        files.add(FileKey::own(file.own()).expect("a key"), BufferId(7));
+        let fd = file.own().as_raw_fd();
+        let me = std::process::id();
+        assert!(files.descriptors(me).contains(&(BufferId(7), How::Descriptor(fd))));
+        assert_eq!(files.mappings(me), []);
+        let _mapping = Mapping::new(file.own(), file.len(), false).expect("a mapping");
+        assert_eq!(files.mappings(me), [(BufferId(7), How::Mapping)]);
     }
 
     #[test]

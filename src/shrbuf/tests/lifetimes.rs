@@ -200,6 +200,23 @@ fn a_name_without_the_file_keeps_no_memory() {
     assert_eq!(stat.st_blocks, 0, "the pages are gone");
 }
 
+/// Who got a read-only export can't make more of it by opening it again.
+#[test]
+fn an_export_can_not_be_opened_again_for_writing() {
+    use std::os::unix::process::CommandExt;
+    let registry = registry(Backings::memfd());
+    let buffer = registry.allocate(&OWNER, 1).expect("a buffer");
+    let mut shell = Command::new("/bin/sh");
+    shell.env("LC_ALL", "C").args(["-c", "echo frame 1<>/proc/self/fd/0"]);
+    if nix::unistd::geteuid().is_root() {
+        shell.uid(OWNER.uid); // root may open anything
+    }
+    let shell = shell.stdin(Stdio::from(export(&buffer, Access::ReadOnly)));
+    let answer = shell.output().expect("a shell");
+    let said = String::from_utf8_lossy(&answer.stderr);
+    assert!(!answer.status.success() && said.contains("Permission denied"), "{said}");
+}
+
 /// The reaper hears of the last holder and frees without being asked.
 #[test]
 fn the_reaper_frees_what_is_let_go() {
