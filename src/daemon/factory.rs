@@ -30,7 +30,7 @@ pub fn factory(limits: SharedLimits) -> Result<Box<dyn NodeFactory>, StartError>
     let workers = Workers::start(courier::Limits::default(), Program::default())
         .map_err(failed("start the helper processes"))?;
     let limits = Limits { uid_bytes: limits.bytes_per_uid, ..Limits::default() };
-    let registry = Registry::new(limits, Backings::detect());
+    let registry = Registry::new(limits, Backings::probe());
     let reaper =
         Reaper::start(Arc::clone(&registry)).map_err(failed("start the thread that frees orphans"))?;
     let services = Services {
@@ -133,7 +133,7 @@ impl Node for Handle {
             .map_err(|_| SnapshotError::NoFrame)?;
         let planes: Vec<&dyn PlaneMemory> =
             picture.planes.iter().map(|plane| plane as &dyn PlaneMemory).collect();
-        snapshot(&picture.layout, &planes, &picture.adjust)
+        snapshot(&picture.layout, &planes)
             .map_err(|error| SnapshotError::Failed(error.to_string()))
     }
 

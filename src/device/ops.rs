@@ -245,7 +245,7 @@ impl DeviceOps for Device {
         create: &mut v4l2_create_buffers,
     ) -> Result<(), Errno> {
         // No planes at all is the queue's to refuse, after it has looked at the owner.
-        let sizes = buffer::create_sizes(self.node, create).unwrap_or_default();
+        let sizes = buffer::create_sizes(self.node, create);
         let wanted = Create {
             buf_type: create.format.type_,
             memory: create.memory,

@@ -5,7 +5,7 @@ use vb2::{FileId, Ticket};
 
 use crate::courier::{CallSite, Caller};
 use crate::v4l2::table;
-use crate::v4l2::uapi::{ioc_dir_read, ioc_size};
+use crate::v4l2::uapi::{IOC_READ, ioc_dir, ioc_size};
 
 /// `-ERESTARTSYS`: the kernel starts the call again where the signal's handler asked for that
 /// (`SA_RESTART`) or there is none, and makes `EINTR` of it otherwise. The kernel never shows it to
@@ -78,7 +78,7 @@ impl Call {
     }
 
     fn out(&self) -> &[u8] {
-        let size = if ioc_dir_read(self.cmd()) { self.arg.len().min(self.out_size) } else { 0 };
+        let size = if ioc_dir(self.cmd()) & IOC_READ != 0 { self.arg.len().min(self.out_size) } else { 0 };
         self.arg.get(..size).unwrap_or_default()
     }
 

@@ -152,7 +152,7 @@ fn fits(section: &Section, layout: &Layout) -> bool {
 /// The colour model of a layout's samples: the kernel's `V4L2_MAP_YCBCR_ENC_DEFAULT` and
 /// `V4L2_MAP_QUANTIZATION_DEFAULT` where it leaves them open.
 pub fn model(layout: &Layout) -> Model {
-    let colours = layout.colorimetry;
+    let colours = layout;
     let full = match colours.quantization {
         V4L2_QUANTIZATION_FULL_RANGE => true,
         V4L2_QUANTIZATION_LIM_RANGE => false,
