@@ -60,7 +60,7 @@ fn route(
     ctx: &Context<'_>,
     cmd: u32,
     arg: &mut [u8],
-    nested: &mut Vec<u8>,
+    nested: &mut [u8],
 ) -> Result<Answer, Errno> {
     use ioctl::{buffers, controls, events, formats, frames, inputs, parm, priority, streaming};
     match cmd {
@@ -114,8 +114,15 @@ pub(super) fn with<T: Argument, R>(
 ) -> Result<R, Errno> {
     let mut value = T::read_from_bytes(arg).map_err(|_| Errno::ENOTTY)?;
     let result = call(&mut value);
-    arg.copy_from_slice(value.as_bytes());
+    write(arg, &value);
     result
+}
+
+/// Writes a struct into an argument of its size; bytes of another length are left alone.
+pub(super) fn write<T: Argument>(arg: &mut [u8], value: &T) {
+    if arg.len() == size_of::<T>() {
+        arg.copy_from_slice(value.as_bytes());
+    }
 }
 
 fn done<T: Argument>(
@@ -124,3 +131,6 @@ fn done<T: Argument>(
 ) -> Result<Answer, Errno> {
     with(arg, call).map(|()| Answer::Done)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,9 +16,11 @@ use super::{FileId, Ticket};
 /// only come from made-up ids. `ENOMEM` beyond.
 const MAX_SUBSCRIPTIONS: usize = 256;
 
-/// Parked calls of one file, at most: one per thread that waits. `EBUSY` is never answered for
-/// it; the oldest is completed with nothing when its file closes.
+/// Events that a subscription to `V4L2_EVENT_EOS` holds: a stream's end and the next one's.
 const EOS_ROOM: usize = 2;
+
+/// Events that a subscription to `V4L2_EVENT_FRAME_SYNC` holds: some frames, for a program that is
+/// late.
 const FRAME_SYNC_ROOM: usize = 4;
 
 /// The events of a device, for all its open files.
@@ -71,8 +73,7 @@ impl Events {
         if entry.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(Errno::ENOMEM);
         }
-        let Subscription { event_type, id, flags } =
-            Subscription { event_type: sub.type_, id: sub.id, flags: sub.flags };
+        let (event_type, id, flags) = (sub.type_, sub.id, sub.flags);
         entry.subscriptions.push(Subscription { event_type, id, flags });
         if let Some(initial) = initial.filter(|_| flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0) {
             self.queue_for(event_type, id, initial.as_bytes(), now_ns, |other, _| other == file);

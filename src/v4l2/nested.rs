@@ -4,7 +4,7 @@
 //! type, another owner or a low priority.
 
 use nix::errno::Errno;
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
 use super::uapi::*;
 
@@ -108,5 +108,61 @@ pub(super) fn read_array<T: Argument>(bytes: &[u8]) -> Vec<T> {
 pub(super) fn write_array<T: Argument>(bytes: &mut [u8], array: &[T]) {
     for (bytes, value) in bytes.chunks_exact_mut(size_of::<T>()).zip(array) {
         bytes.copy_from_slice(value.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::IntoBytes;
+
+    fn buffer(type_: u32, length: u32) -> v4l2_buffer {
+        v4l2_buffer { type_, length, m: 0x1000, ..Default::default() }
+    }
+
+    fn planes_of(buffer: v4l2_buffer) -> Result<Option<Nested>, Errno> {
+        nested(VIDIOC_QBUF, buffer.as_bytes())
+    }
+
+    #[test]
+    fn the_type_says_whether_there_is_an_array_of_planes() {
+        let array = Nested { address: 0x1000, len: 128 };
+        assert_eq!(planes_of(buffer(V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE, 2)), Ok(Some(array)));
+        assert_eq!(planes_of(buffer(V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, 2)), Ok(Some(array)));
+        assert_eq!(planes_of(buffer(V4L2_BUF_TYPE_VIDEO_CAPTURE, 2)), Ok(None));
+        assert_eq!(planes_of(buffer(0x7fff_fff0, 2)), Ok(None));
+        assert_eq!(planes_of(buffer(V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE, 0)), Ok(None));
+        for length in [9, u32::MAX] {
+            let answer = planes_of(buffer(V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE, length));
+            assert_eq!(answer, Err(Errno::EINVAL), "{length}");
+        }
+        assert_eq!(nested(VIDIOC_QBUF, &[0; 3]), Ok(None));
+    }
+
+    #[test]
+    fn controls_are_an_array_of_at_most_so_many() {
+        let controls = |count| {
+            let head = v4l2_ext_controls { count, controls: 8, ..Default::default() };
+            nested(VIDIOC_TRY_EXT_CTRLS, head.as_bytes())
+        };
+        assert_eq!(controls(0), Ok(None));
+        assert_eq!(controls(1024), Ok(Some(Nested { address: 8, len: 20480 })));
+        assert_eq!(controls(1025), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn imports_and_user_memory_are_named_by_plane() {
+        let single = v4l2_buffer { memory: V4L2_MEMORY_USERPTR, ..buffer(1, 50) };
+        let memory = PlaneNeed::Memory { address: 0x1000, length: 50, bytesused: 0 };
+        assert_eq!(needs(VIDIOC_QBUF, single.as_bytes(), &[]), [memory]);
+        assert_eq!(needs(VIDIOC_DQBUF, single.as_bytes(), &[]), []);
+        let multi = v4l2_buffer { memory: V4L2_MEMORY_DMABUF, ..buffer(9, 2) };
+        let mut planes = [v4l2_plane::default(); 2];
+        planes[0].set_m32(7);
+        planes[1].set_m32(-1_i32 as u32);
+        let got = needs(VIDIOC_PREPARE_BUF, multi.as_bytes(), planes.as_bytes());
+        assert_eq!(got, [PlaneNeed::Descriptor(7), PlaneNeed::Descriptor(-1)]);
+        let mmap = v4l2_buffer { memory: V4L2_MEMORY_MMAP, ..buffer(1, 50) };
+        assert_eq!(needs(VIDIOC_QBUF, mmap.as_bytes(), &[]), [PlaneNeed::Nothing]);
     }
 }

@@ -46,7 +46,7 @@ pub(in crate::v4l2) fn querybuf(
     device: &mut dyn DeviceOps,
     ctx: &Context<'_>,
     arg: &mut [u8],
-    nested: &mut Vec<u8>,
+    nested: &mut [u8],
 ) -> Result<Answer, Errno> {
     with_planes(arg, nested, |buffer, planes| {
         check_type(device, buffer.type_)?;
@@ -58,7 +58,7 @@ pub(in crate::v4l2) fn prepare_buf(
     device: &mut dyn DeviceOps,
     ctx: &Context<'_>,
     arg: &mut [u8],
-    nested: &mut Vec<u8>,
+    nested: &mut [u8],
 ) -> Result<Answer, Errno> {
     with_planes(arg, nested, |buffer, planes| {
         check_type(device, buffer.type_)?;
@@ -70,7 +70,7 @@ pub(in crate::v4l2) fn qbuf(
     device: &mut dyn DeviceOps,
     ctx: &Context<'_>,
     arg: &mut [u8],
-    nested: &mut Vec<u8>,
+    nested: &mut [u8],
 ) -> Result<Answer, Errno> {
     with_planes(arg, nested, |buffer, planes| {
         check_type(device, buffer.type_)?;
@@ -82,7 +82,7 @@ pub(in crate::v4l2) fn dqbuf(
     device: &mut dyn DeviceOps,
     ctx: &Context<'_>,
     arg: &mut [u8],
-    nested: &mut Vec<u8>,
+    nested: &mut [u8],
 ) -> Result<Answer, Errno> {
     with_planes(arg, nested, |buffer, planes| {
         check_type(device, buffer.type_)?;

@@ -187,3 +187,11 @@ impl From<u64> for timeval {
         Self { tv_sec: (ns / 1_000_000_000) as i64, tv_usec: (ns % 1_000_000_000 / 1000) as i64 }
     }
 }
+
+impl timeval {
+    /// In nanoseconds, as `v4l2_timeval_to_ns`; whatever a program may have written there.
+    pub fn ns(&self) -> u64 {
+        let seconds = (self.tv_sec as u64).wrapping_mul(1_000_000_000);
+        seconds.wrapping_add((self.tv_usec as u64).wrapping_mul(1000))
+    }
+}

@@ -99,7 +99,8 @@ impl Default for v4l2_format {
 impl v4l2_format {
     /// `fmt.pix`.
     pub fn pix(&self) -> v4l2_pix_format {
-        v4l2_pix_format::read_from_prefix(&self.fmt).map_or_else(|_| Default::default(), |got| got.0)
+        v4l2_pix_format::read_from_prefix(&self.fmt)
+            .map_or_else(|_| Default::default(), |got| got.0)
     }
 
     /// Sets `fmt.pix` and zeroes what lies behind it.
