@@ -69,6 +69,8 @@ pub struct Context<'a> {
     pub uid: u32,
     /// The name under which the call is parked if it has to wait.
     pub ticket: Ticket,
+    /// Whether the call may wait. Otherwise it gets the errno of a file with `O_NONBLOCK`.
+    pub may_park: bool,
     /// `CLOCK_MONOTONIC` in nanoseconds: the time stamp of events that this call causes.
     pub now_ns: u64,
     /// The dma-bufs that [`needs`](super::needs) named, by plane; `None`: the descriptor is none.
@@ -83,10 +85,7 @@ pub enum Answer {
     /// Answer 0, with the argument and the nested array as they are now.
     Done,
     /// The call waits: the device keeps its ticket and completes it later.
-    Park {
-        /// The errno that the call has at once if the file is `O_NONBLOCK`.
-        nonblock: Errno,
-    },
+    Park,
     /// Give the caller a descriptor for `buffer` with `flags` (`O_ACCMODE | O_CLOEXEC`), then put
     /// its number into the argument ([`set_fd`](v4l2_exportbuffer::set_fd)) and answer 0.
     Export {
@@ -130,7 +129,8 @@ pub enum Answer {
 ///
 /// let mut camera = Smallest(Controls::camera(&[]));
 /// let ctx = Context {
-///     file: vb2::FileId(1), uid: 0, ticket: vb2::Ticket(1), now_ns: 0, imports: &[], user: &[],
+///     file: vb2::FileId(1), uid: 0, ticket: vb2::Ticket(1), may_park: false, now_ns: 0,
+///     imports: &[], user: &[],
 /// };
 /// let mut cap = [0; size_of::<v4l2_capability>()];
 /// let answer = dispatch(&mut camera, &ctx, VIDIOC_QUERYCAP, &mut cap, &mut Vec::new());

@@ -39,6 +39,9 @@ pub(in crate::v4l2) fn dqevent(
         *event = pending;
         return Ok(Answer::Done);
     }
+    if !ctx.may_park {
+        return Err(Errno::ENOENT);
+    }
     events.park(ctx.file, ctx.ticket);
-    Ok(Answer::Park { nonblock: Errno::ENOENT })
+    Ok(Answer::Park)
 }
