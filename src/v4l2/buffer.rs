@@ -246,6 +246,7 @@ mod tests {
             file: FileId(1),
             uid: 0,
             ticket: Ticket(1),
+            may_park: false,
             now_ns: 0,
             imports: &[],
             user: &[],

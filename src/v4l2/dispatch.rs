@@ -22,7 +22,7 @@ pub fn dispatch(
     ctx: &Context<'_>,
     cmd: u32,
     arg: &mut [u8],
-    nested: &mut Vec<u8>,
+    nested: &mut [u8],
 ) -> Result<Answer, Errno> {
     let row = table::row(cmd).ok_or(Errno::ENOTTY)?;
     admit(device, ctx, row, arg)?;
@@ -60,7 +60,7 @@ fn route(
     ctx: &Context<'_>,
     cmd: u32,
     arg: &mut [u8],
-    nested: &mut Vec<u8>,
+    nested: &mut [u8],
 ) -> Result<Answer, Errno> {
     use ioctl::{buffers, controls, events, formats, frames, inputs, parm, priority, streaming};
     match cmd {

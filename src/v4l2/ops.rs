@@ -129,7 +129,8 @@ pub enum Answer {
 ///
 /// let mut camera = Smallest(Controls::camera(&[]));
 /// let ctx = Context {
-///     file: vb2::FileId(1), uid: 0, ticket: vb2::Ticket(1), now_ns: 0, imports: &[], user: &[],
+///     file: vb2::FileId(1), uid: 0, ticket: vb2::Ticket(1), may_park: false, now_ns: 0,
+///     imports: &[], user: &[],
 /// };
 /// let mut cap = [0; size_of::<v4l2_capability>()];
 /// let answer = dispatch(&mut camera, &ctx, VIDIOC_QUERYCAP, &mut cap, &mut Vec::new());

@@ -160,6 +160,11 @@ fn take_planes<M: Clone + PartialEq>(
     }
     // Only once all are good.
     for (plane, wanted) in planes.iter_mut().zip(wanted) {
+        // A single-planar dma-buf may be shorter than the one before it, which bytesused was held
+        // against. The kernel lets that through.
+        if wanted.bytesused > plane.length {
+            return Err(Error::WrongBytesUsed);
+        }
         plane.bytesused = wanted.bytesused;
         plane.data_offset = wanted.data_offset;
     }

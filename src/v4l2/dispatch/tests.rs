@@ -133,7 +133,7 @@ impl DeviceOps for Double {
 
 fn context(file: u64) -> Context<'static> {
     let (file, ticket) = (FileId(file), Ticket(1));
-    Context { file, uid: 0, ticket, now_ns: 0, imports: &[], user: &[] }
+    Context { file, uid: 0, ticket, may_park: false, now_ns: 0, imports: &[], user: &[] }
 }
 
 const UNKNOWN: u32 = 0x7fff_fff0;
@@ -297,8 +297,11 @@ fn a_changed_control_is_an_event_for_the_others_and_a_word_to_the_device() {
     let mut event = v4l2_event::default();
     double.call(2, VIDIOC_DQEVENT, &mut event).unwrap();
     assert_eq!(event.ctrl().changes, 3);
-    let parked = double.call(2, VIDIOC_DQEVENT, &mut event);
-    assert_eq!(parked, Ok(Answer::Park { nonblock: Errno::ENOENT }));
+    assert_eq!(double.call(2, VIDIOC_DQEVENT, &mut event), Err(Errno::ENOENT));
+    let ctx = Context { may_park: true, ..context(2) };
+    let arg = event.as_mut_bytes();
+    let parked = dispatch(&mut double, &ctx, VIDIOC_DQEVENT, arg, &mut Vec::new());
+    assert_eq!(parked, Ok(Answer::Park));
     let mut control = v4l2_control { id, value: 5 };
     double.call(1, VIDIOC_S_CTRL, &mut control).unwrap();
     double.call(1, VIDIOC_S_CTRL, &mut control).unwrap();
