@@ -1,11 +1,23 @@
 //! The command `shrbuf`: one file per verb.
 
+mod add;
+mod buffers;
+mod completions;
+mod daemon;
+mod doctor;
+mod failure;
+mod list;
+mod man;
+mod remove;
+mod run;
 mod sandbox;
+mod shared;
+mod snapshot;
 
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use shrbuf::courier;
 use shrbuf::sandbox::{agent, keeper};
 
@@ -19,7 +31,17 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Daemon(daemon::Arguments),
+    Run(run::Arguments),
+    List(list::Arguments),
+    Add(add::Arguments),
+    Remove(remove::Arguments),
+    Buffers(buffers::Arguments),
+    Snapshot(snapshot::Arguments),
+    Doctor(doctor::Arguments),
     Sandbox(sandbox::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -35,7 +57,33 @@ fn main() -> ExitCode {
     if name.as_bytes() == courier::HELPER_NAME.as_bytes() {
         return ExitCode::from(courier::helper_main());
     }
-    match Arguments::parse().verb {
-        Verb::Sandbox(arguments) => sandbox::run(&arguments),
+    let (verb, outcome) = match Arguments::parse().verb {
+        Verb::Daemon(arguments) => ("daemon", daemon::run(&arguments)),
+        Verb::Run(arguments) => ("run", run::run(&arguments)),
+        Verb::List(arguments) => ("list", list::run(&arguments)),
+        Verb::Add(arguments) => ("add", add::run(&arguments)),
+        Verb::Remove(arguments) => ("remove", remove::run(&arguments)),
+        Verb::Buffers(arguments) => ("buffers", buffers::run(&arguments)),
+        Verb::Snapshot(arguments) => ("snapshot", snapshot::run(&arguments)),
+        Verb::Doctor(arguments) => ("doctor", doctor::run(&arguments)),
+        Verb::Sandbox(arguments) => return sandbox::run(&arguments),
+        Verb::Completions(arguments) => {
+            ("completions", completions::run(&arguments, Arguments::command()))
+        }
+        Verb::Man(arguments) => ("man", man::run(&arguments, Arguments::command())),
+    };
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => failure.report(verb),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
     }
 }

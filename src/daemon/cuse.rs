@@ -34,6 +34,15 @@ impl Cuse {
         }
     }
 
+    /// Looks for whoever wants to make nodes: names in `/dev` are root's besides.
+    #[must_use]
+    pub fn for_nodes(device: &Path) -> Self {
+        match Self::look(device) {
+            Self::Usable if !nix::unistd::geteuid().is_root() => Self::Forbidden,
+            other => other,
+        }
+    }
+
     /// What is wrong, for people; `None` where it is usable.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
@@ -42,7 +51,7 @@ impl Cuse {
             Self::Missing => Some(format!(
                 "{DEVICE} is not there (`modprobe cuse` as root, if the kernel has it)"
             )),
-            Self::Forbidden => Some(format!("{DEVICE} is for root only (use sudo)")),
+            Self::Forbidden => Some("nodes in /dev are made by root only (use sudo)".into()),
             Self::Broken(why) => Some(format!("{DEVICE} can't be opened: {why}")),
         }
     }

@@ -4,7 +4,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+pub use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// Blocked signals, to be waited for.
@@ -42,6 +44,11 @@ impl Signals {
         self.before
     }
 
+    fn is_there(&self) -> bool {
+        let mut this = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        poll(&mut this, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    }
+
     /// The next one.
     ///
     /// # Errors
@@ -65,5 +72,19 @@ impl AsFd for Signals {
     /// Readable while a signal is there.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    /// What has come and was not waited for is forgotten; then the mask is as before.
+    fn drop(&mut self) {
+        while self.is_there() {
+            if self.wait().is_err() {
+                return;
+            }
+        }
+        if let Err(error) = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None) {
+            tracing::warn!(%error, "the signal mask can't be restored");
+        }
     }
 }
