@@ -202,6 +202,18 @@ fn write_fills_fresh_buffers_then_waits_for_shown_ones() {
 }
 
 #[test]
+fn poll_by_another_takes_nothing_from_an_owner_without_buffers() {
+    for mut rig in [Rig::capture(), Rig::output()] {
+        rig.reqbufs(OWNER, MMAP, 2).unwrap();
+        rig.remove(OWNER, 0, 2).unwrap();
+        assert_eq!(rig.poll(OTHER, rig.poll_ready()), ERR);
+        assert_eq!(rig.queue.owner(), Some(OWNER));
+        rig.poll(OWNER, rig.poll_ready());
+        assert!(rig.queue.is_fileio(), "the owner's own starts it");
+    }
+}
+
+#[test]
 fn file_io_without_memory_is_refused() {
     let mut rig = Rig::capture();
     rig.driver.memory_left = 1;
