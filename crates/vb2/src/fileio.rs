@@ -1,9 +1,11 @@
 //! File I/O: `read` and `write` by buffers that the queue has for itself.
 
+use alloc::vec::Vec;
+
 use crate::dequeue::{Waiter, WaitingCall};
 use crate::slot::Plane;
 use crate::{
-    Direction, Error, FileId, MemoryType, PlaneRequest, PlaneSource, Queue, QueueOps, Ticket,
+    Direction, Error, FileId, MemoryType, PlaneRequest, PlaneSource, Queue, QueueOps, Setup, Ticket,
 };
 
 /// What a `read` or `write` came to.
@@ -128,7 +130,7 @@ impl<M: Clone + PartialEq> Queue<M> {
         let was_busy = self.busy;
         self.begin(ops).inspect_err(|_| {
             self.file_io = None;
-            self.cancel_queue(ops);
+            self.return_all(ops); // No wake-up: this may be a poll, which would begin again.
             self.free_all();
             self.busy = was_busy;
         })?;
@@ -137,10 +139,14 @@ impl<M: Clone + PartialEq> Queue<M> {
     }
 
     fn begin(&mut self, ops: &mut dyn QueueOps<M>) -> Result<(), Error> {
-        let count = self.remake(MemoryType::Mmap, 1, ops)?;
-        if self.slot(0)?.planes.len() != 1 {
+        // Asked beforehand, so that no memory is made in vain whenever somebody polls.
+        let memory = MemoryType::Mmap;
+        let mut setup = Setup { memory, count: 1, allocated: 0, sizes: Vec::new() };
+        ops.queue_setup(&mut setup)?;
+        if setup.sizes.len() != 1 {
             return Err(Error::SeveralPlanes);
         }
+        let count = self.remake(memory, 1, ops)?;
         let mut unused = 0;
         if !self.is_output() {
             for index in 0..count {

@@ -105,6 +105,13 @@ impl<M: Clone + PartialEq> Queue<M> {
 
     /// The stream ends and every buffer is the program's (the kernel's `__vb2_queue_cancel`).
     pub(crate) fn cancel_queue(&mut self, ops: &mut dyn QueueOps<M>) {
+        self.return_all(ops);
+        self.refuse_waiter(Error::NotStreaming);
+        self.wake_pollers();
+    }
+
+    /// The same without telling anybody: for a stream that nobody has seen.
+    pub(crate) fn return_all(&mut self, ops: &mut dyn QueueOps<M>) {
         if self.started {
             ops.stop_streaming();
         }
@@ -117,7 +124,5 @@ impl<M: Clone + PartialEq> Queue<M> {
         for slot in self.slots.iter_mut().flatten() {
             slot.state = State::Dequeued { prepared: false };
         }
-        self.refuse_waiter(Error::NotStreaming);
-        self.wake_pollers();
     }
 }

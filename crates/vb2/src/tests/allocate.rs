@@ -212,6 +212,31 @@ fn remove_bufs_looks_at_the_range() {
     assert!(rig.query(0).is_ok());
 }
 
+/// More than there are is no range, whatever is queued of it.
+#[test]
+fn remove_bufs_counts_before_it_looks_at_buffers() {
+    let mut rig = Rig::capture().having(MMAP, 2);
+    rig.qbuf(0).unwrap();
+    assert_eq!(rig.remove(OWNER, 0, 3), Err(Error::NoSuchRange));
+    assert_eq!(rig.remove(OWNER, 0, 2), Err(Error::BufferQueued));
+}
+
+/// The driver is asked whether fewer will do.
+#[test]
+fn fewer_than_the_driver_needs_are_none() {
+    let mut rig = Rig::capture();
+    rig.driver.least = 4;
+    rig.driver.memory_left = 3;
+    assert_eq!(rig.reqbufs(OWNER, MMAP, 8), Err(Error::NoMemory));
+    rig.driver.memory_left = 3;
+    assert_eq!(rig.create(OWNER, MMAP, 8), Err(Error::NoMemory));
+    assert_eq!((rig.queue.num_buffers(), rig.queue.owner()), (0, None));
+    assert_eq!(orphans(&mut rig), 6);
+    assert_eq!(rig.driver.living(), 0);
+    rig.driver.memory_left = 4;
+    assert_eq!(rig.reqbufs(OWNER, MMAP, 8), Ok(4));
+}
+
 #[test]
 fn remove_bufs_of_queued_is_busy_of_prepared_is_fine() {
     for mut rig in Rig::each_with(MMAP, 3) {

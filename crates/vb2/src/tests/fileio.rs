@@ -3,7 +3,7 @@
 use super::rig::{FRAME, MMAP, OTHER, OWNER, Rig};
 use crate::events::{ERR, IN, OUT, PRI, RDNORM, WRNORM};
 use crate::{
-    BufType, Completion, Config, Direction, Done, Error, FileId, FileIo, Ticket, Transfer,
+    BufType, Completion, Config, Direction, Done, Effect, Error, FileId, FileIo, Ticket, Transfer,
 };
 
 impl Rig {
@@ -82,6 +82,8 @@ fn several_planes_have_none_and_leave_nothing() {
         let mut rig = Rig::new(buf_type);
         assert_eq!(rig.fileio(OWNER, FRAME, true), Err(Error::SeveralPlanes));
         assert_eq!(rig.poll(OWNER, rig.poll_ready()), ERR);
+        // A wake-up would make every poller poll again, for ever.
+        assert!(rig.effects().is_empty());
         assert!(!rig.queue.is_busy());
         assert_eq!(rig.queue.owner(), None);
         assert_eq!(rig.reqbufs(OTHER, MMAP, 2), Ok(2));
@@ -200,11 +202,24 @@ fn write_fills_fresh_buffers_then_waits_for_shown_ones() {
 }
 
 #[test]
+fn poll_by_another_takes_nothing_from_an_owner_without_buffers() {
+    for mut rig in [Rig::capture(), Rig::output()] {
+        rig.reqbufs(OWNER, MMAP, 2).unwrap();
+        rig.remove(OWNER, 0, 2).unwrap();
+        assert_eq!(rig.poll(OTHER, rig.poll_ready()), ERR);
+        assert_eq!(rig.queue.owner(), Some(OWNER));
+        rig.poll(OWNER, rig.poll_ready());
+        assert!(rig.queue.is_fileio(), "the owner's own starts it");
+    }
+}
+
+#[test]
 fn file_io_without_memory_is_refused() {
     let mut rig = Rig::capture();
     rig.driver.memory_left = 1;
     assert_eq!(rig.fileio(OWNER, FRAME, true), Err(Error::NoMemory));
     rig.driver.memory_left = 1;
     assert_eq!(rig.poll(OWNER, IN), ERR);
+    assert!(!rig.effects().contains(&Effect::PollWake));
     assert_eq!(rig.queue.owner(), None);
 }

@@ -173,6 +173,19 @@ fn same_again_is_kept_once_with_its_new_number() {
 }
 
 #[test]
+fn same_with_another_length_has_that_length() {
+    for mut rig in Rig::each_with(DMABUF, 2) {
+        let large: Vec<_> = (0..rig.driver.planes).map(|_| Memory::new(2 * SIZE)).collect();
+        for length in [FRAME, 2 * FRAME, FRAME] {
+            let info = queue_length(&mut rig, 0, &large, length).unwrap();
+            assert_eq!(info.planes[0].length, length);
+            assert_held(&large, 1, "once");
+            rig.streamoff().unwrap();
+        }
+    }
+}
+
+#[test]
 fn refusal_lets_go_of_the_index() {
     for mut rig in Rig::each_with(DMABUF, 2) {
         let (one, two) = (set(&rig), set(&rig));

@@ -153,6 +153,10 @@ impl Model {
             return Err(ENOBUFS);
         }
         if self.count() == 0 {
+            // A call may still wait for buffers that were removed meanwhile.
+            if self.waiting.is_some() {
+                return Err(EBUSY);
+            }
             self.memory = memory;
             self.queued_once = false;
         } else if self.memory != memory {
@@ -206,9 +210,8 @@ impl Model {
             let size = sizes[which];
             let long = if length == 0 && memory == DMABUF { size as u32 } else { length };
             let same = *import == Some((which, long));
-            let error = if memory == DMABUF && !resolved {
-                Some(EINVAL)
-            } else if !same && long < FRAME {
+            let no_buffer = memory == DMABUF && !resolved;
+            let error = if no_buffer || (!same && long < FRAME) {
                 Some(EINVAL)
             } else if !same && (!resolved || size < u64::from(long)) {
                 Some(EFAULT)

@@ -57,6 +57,8 @@ pub(super) struct Driver {
     pub(super) output: bool,
     /// How many more planes can be made.
     pub(super) memory_left: usize,
+    /// Fewer buffers the driver can't work with: it asks for so many.
+    pub(super) least: u32,
     pub(super) held: HashSet<*const u64>,
     pub(super) fail_start: Option<Error>,
     pub(super) running: bool,
@@ -78,6 +80,7 @@ impl Driver {
 
 impl QueueOps<Memory> for Driver {
     fn queue_setup(&mut self, setup: &mut Setup) -> Result<(), Error> {
+        setup.count = setup.count.max(self.least);
         if setup.sizes.is_empty() {
             setup.sizes = vec![FRAME; self.planes];
         }
@@ -146,6 +149,7 @@ impl Rig {
             planes,
             output: config.buf_type.is_output(),
             memory_left: usize::MAX,
+            least: 0,
             held: HashSet::new(),
             fail_start: None,
             running: false,
