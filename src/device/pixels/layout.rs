@@ -73,9 +73,9 @@ const fn sample(channel: usize, at: usize, step: usize) -> Sample {
     Sample { channel, at, step }
 }
 
-const Y: &[Sample] = &[sample(0, 0, 1)];
-const CB: &[Sample] = &[sample(1, 0, 1)];
-const CR: &[Sample] = &[sample(2, 0, 1)];
+pub(super) const Y: &[Sample] = &[sample(0, 0, 1)];
+pub(super) const CB: &[Sample] = &[sample(1, 0, 1)];
+pub(super) const CR: &[Sample] = &[sample(2, 0, 1)];
 const CBCR: &[Sample] = &[sample(1, 0, 2), sample(2, 1, 2)];
 const CRCB: &[Sample] = &[sample(2, 0, 2), sample(1, 1, 2)];
 const YUYV: &[Sample] = &[sample(0, 0, 2), sample(1, 1, 4), sample(2, 3, 4)];
