@@ -68,7 +68,7 @@ impl Handler for Memo {
     }
 }
 
-fn main() -> Result<(), Error> {
+pub(crate) fn main() -> Result<(), Error> {
     let session = Session::<Cuse>::open(&CuseConfig::new("memo"))?;
     session.serve(&Memo(Mutex::default(), session.notifier()))
 }
