@@ -193,11 +193,11 @@ impl Ledger {
             }
             _ => return Fate::Kept,
         }
-        self.files.retain(|_, owner| *owner != id);
-        match self.slots.remove(&id) {
-            Some(slot) => Fate::Free(slot.entry),
-            None => Fate::Kept,
+        let Some(slot) = self.slots.remove(&id) else { return Fate::Kept };
+        for key in slot.entry.memory().files() {
+            self.files.remove(&key.identity);
         }
+        Fate::Free(slot.entry)
     }
 
     /// Marks the buffer as watched; whether it was not.
