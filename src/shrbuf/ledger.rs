@@ -1,7 +1,7 @@
 //! What is known of every buffer, under one lock: references, charges, and the way from a file to
 //! its buffer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::backing::Memory;
@@ -11,6 +11,7 @@ use super::hold::Kind;
 use super::limits::{Charge, Limit, Limits};
 use super::registry::Owner;
 use crate::sys::fdinfo::FileIdentity;
+use crate::sys::memfd::Memfd;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -20,6 +21,16 @@ pub(super) struct Ledger {
     files: HashMap<FileIdentity, BufferId>,
     nodes: HashMap<u32, Charge>,
     uids: HashMap<u32, Charge>,
+    remains: VecDeque<Remains>,
+}
+
+/// What is left of a buffer that nobody can use any more, but whose pages somebody may pin.
+#[derive(Debug, Clone)]
+pub(super) struct Remains {
+    pub(super) id: BufferId,
+    pub(super) owner: Owner,
+    pub(super) bytes: u64,
+    pub(super) file: Arc<Memfd>,
 }
 
 /// One buffer.
@@ -60,8 +71,36 @@ impl Ledger {
         slots.map(|slot| Arc::clone(&slot.entry)).collect()
     }
 
+    /// Whether the reaper has anything to look after.
     pub(super) fn has_abandoned(&self) -> bool {
-        self.slots.values().any(Slot::is_abandoned)
+        !self.remains.is_empty() || self.slots.values().any(Slot::is_abandoned)
+    }
+
+    pub(super) fn remains(&self) -> impl Iterator<Item = &Remains> {
+        self.remains.iter()
+    }
+
+    pub(super) fn add_remains(&mut self, remains: Remains) {
+        self.remains.push_back(remains);
+    }
+
+    /// The next to be asked, which goes to the end of the queue: a pinned one is not to keep
+    /// the others waiting.
+    pub(super) fn next_remains(&mut self) -> Option<Remains> {
+        let next = self.remains.pop_front()?;
+        self.remains.push_back(next.clone());
+        Some(next)
+    }
+
+    /// They are free; whether nobody said so before.
+    pub(super) fn bury(&mut self, id: BufferId) -> bool {
+        let Some(place) = self.remains.iter().position(|remains| remains.id == id) else {
+            return false;
+        };
+        if let Some(remains) = self.remains.remove(place) {
+            self.refund_uid(remains.owner.uid, remains.bytes);
+        }
+        true
     }
 
     pub(super) fn uid(&self, uid: u32) -> Charge {
@@ -154,11 +193,11 @@ impl Ledger {
             }
             _ => return Fate::Kept,
         }
-        self.files.retain(|_, owner| *owner != id);
-        match self.slots.remove(&id) {
-            Some(slot) => Fate::Free(slot.entry),
-            None => Fate::Kept,
+        let Some(slot) = self.slots.remove(&id) else { return Fate::Kept };
+        for key in slot.entry.memory().files() {
+            self.files.remove(&key.identity);
         }
+        Fate::Free(slot.entry)
     }
 
     /// Marks the buffer as watched; whether it was not.

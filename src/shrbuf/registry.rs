@@ -12,7 +12,7 @@ use super::entry::{Entry, Origin};
 use super::error::{AllocError, ImportError};
 use super::foreign::Foreign;
 use super::hold::{Hold, Kind};
-use super::ledger::{Fate, Ledger};
+use super::ledger::{Fate, Ledger, Remains};
 use super::limits::{Charge, Limits};
 use super::reaper::ring;
 use crate::sys::dmabuf;
@@ -163,8 +163,17 @@ impl Registry {
         Ok(self.importer(&mut ledger, entry))
     }
 
-    /// Frees the orphans that nobody holds any more; how many.
+    /// Frees the orphans that nobody holds any more; how many. A person who pins a dma-buf's
+    /// pages by its name can make this wait for 155 ms (see [`Memfd::unpinned`]): not for a thread
+    /// that serves requests.
+    ///
+    /// [`Memfd::unpinned`]: crate::sys::memfd::Memfd::unpinned
     pub fn reap(&self) -> usize {
+        self.reap_orphans() + self.bury()
+    }
+
+    /// Without waiting.
+    fn reap_orphans(&self) -> usize {
         // The question is a system call for each: asked without the ledger's lock first, so that
         // many orphans don't keep others waiting, and again with it before anything is freed.
         let orphans = self.ledger().abandoned();
@@ -172,12 +181,20 @@ impl Registry {
         free.filter(|entry| self.settle(entry.id())).count()
     }
 
-    /// The sums, after [`Registry::reap`].
+    /// The sums, after [`Registry::reap`], for whose threads it is too.
     #[must_use]
     pub fn accounting(&self) -> Accounting {
         self.reap();
-        let rows = self.ledger().rows();
         let mut sums = Accounting::default();
+        let rows = {
+            let ledger = self.ledger();
+            for remains in ledger.remains() {
+                sums.buffers += 1;
+                sums.orphaned += 1;
+                sums.bytes += remains.bytes;
+            }
+            ledger.rows()
+        };
         for row in rows {
             sums.imports += row.importers;
             if row.entry.owner().is_some() {
@@ -254,12 +271,33 @@ impl Registry {
                 }
             }
         };
+        let left = removed.memory().release();
+        let Some(owner) = removed.owner() else { return true };
+        let bytes = removed.memory().len() as u64;
         // Charged until the pages are really back.
-        removed.memory().release();
-        if let Some(owner) = removed.owner() {
-            self.ledger().refund_uid(owner.uid, removed.memory().len() as u64);
+        match left {
+            None => self.ledger().refund_uid(owner.uid, bytes),
+            Some(file) => {
+                self.ledger().add_remains(Remains { id, owner, bytes, file });
+                return false;
+            }
         }
         true
+    }
+
+    /// Refunds what was pinned and is not any more, up to the first that still is: to be told so
+    /// takes the kernel a while.
+    fn bury(&self) -> usize {
+        let waiting = self.ledger().remains().count();
+        let next = || self.ledger().next_remains();
+        let free = |remains: &Remains| {
+            remains.file.unpinned().unwrap_or_else(|error| {
+                tracing::warn!(buffer = remains.id.0, %error, "who pins a buffer is unknown");
+                false
+            })
+        };
+        let asked = std::iter::from_fn(next).take(waiting);
+        asked.take_while(free).filter(|remains| self.ledger().bury(remains.id)).count()
     }
 
     fn watch(&self, ledger: &Ledger, id: BufferId) -> bool {
@@ -272,7 +310,7 @@ impl Registry {
 
     fn charge(&self, owner: Owner, bytes: u64) -> Result<(), AllocError> {
         let first = self.ledger().charge(&self.limits, owner, bytes);
-        if first.is_err() && self.reap() > 0 {
+        if first.is_err() && self.reap_orphans() > 0 {
             let second = self.ledger().charge(&self.limits, owner, bytes);
             return second.map_err(|limit| AllocError::Limit { limit, wanted: bytes });
         }

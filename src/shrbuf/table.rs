@@ -28,6 +28,9 @@ pub enum State {
     Live,
     /// Its allocator let go; importers, exports or mappings keep it.
     Orphan,
+    /// Nobody can use it any more, but somebody keeps its pages by a name (`O_PATH`) of its
+    /// dma-buf; whose that is can't be found out.
+    Pinned,
     /// Somebody else's dma-buf, kept as long as it is imported.
     Foreign,
 }
@@ -59,7 +62,10 @@ impl Registry {
     #[must_use]
     pub fn table(&self, viewer: Viewer) -> Vec<Row> {
         self.reap();
-        let slots = self.ledger().rows();
+        let (slots, remains) = {
+            let ledger = self.ledger();
+            (ledger.rows(), ledger.remains().cloned().collect::<Vec<_>>())
+        };
         let mut files = Files::default();
         for slot in &slots {
             for key in slot.entry.memory().files() {
@@ -84,6 +90,17 @@ impl Registry {
             importers: slot.importers,
             holders: holders.remove(&slot.entry.id()).unwrap_or_default(),
         };
-        slots.into_iter().map(row).collect()
+        let mut table: Vec<Row> = slots.into_iter().map(row).collect();
+        table.extend(remains.into_iter().map(|remains| Row {
+            id: remains.id,
+            owner: Some(remains.owner),
+            len: remains.bytes,
+            state: State::Pinned,
+            exports: 0,
+            importers: 0,
+            holders: Vec::new(),
+        }));
+        table.sort_by_key(|row| row.id);
+        table
     }
 }

@@ -83,10 +83,11 @@ impl Mapping {
     pub fn save(&self, offset: usize, len: usize, file: BorrowedFd<'_>) -> io::Result<()> {
         let place = self.place(offset, len, false)?;
         all(len, |done, at| {
+            let from = place.wrapping_add(done).cast();
             // SAFETY:
             // - the kernel reads `len - done` bytes from `done` on, which lie inside (`place`)
             // - where they can't be read it answers EFAULT
-            unsafe { libc::pwrite(file.as_raw_fd(), place.add(done).cast(), len - done, at) }
+            unsafe { libc::pwrite(file.as_raw_fd(), from, len - done, at) }
         })
     }
 
@@ -97,8 +98,9 @@ impl Mapping {
     pub fn load(&self, offset: usize, len: usize, file: BorrowedFd<'_>) -> io::Result<()> {
         let place = self.place(offset, len, true)?;
         all(len, |done, at| {
+            let to = place.wrapping_add(done).cast();
             // SAFETY: as in `save`, the other way.
-            unsafe { libc::pread(file.as_raw_fd(), place.add(done).cast(), len - done, at) }
+            unsafe { libc::pread(file.as_raw_fd(), to, len - done, at) }
         })
     }
 

@@ -20,6 +20,9 @@ pub const NAME: &std::ffi::CStr = c"shrbuf";
 /// read. Who got it read-only keeps it read-only.
 const MODE: Mode = Mode::S_IRUSR;
 
+/// Whoever maps the file can rely on its pages.
+const SIZE_SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW);
+
 /// A memory file, sealed against growing, shrinking and further seals; mode 0400.
 #[derive(Debug)]
 pub struct Memfd {
@@ -34,12 +37,34 @@ impl Memfd {
     /// # Errors
     /// `EINVAL` for 0 bytes; `ENOMEM`, `ENOSPC`, `EMFILE` where there is no room.
     pub fn new(len: usize) -> io::Result<Self> {
+        Self::made(len, true, SIZE_SEALS | SealFlag::F_SEAL_SEAL)
+    }
+
+    /// The same, but further seals can be set by whoever has it open for writing: nobody else
+    /// may get it so before [`Memfd::forbid_seals`].
+    ///
+    /// # Errors
+    /// As [`Memfd::new`].
+    pub fn with_open_seals(len: usize) -> io::Result<Self> {
+        Self::made(len, true, SIZE_SEALS)
+    }
+
+    /// A file of that length which has no memory and can get none: it is only somebody's to have.
+    ///
+    /// # Errors
+    /// As [`Memfd::new`].
+    pub fn token(len: usize) -> io::Result<Self> {
+        Self::made(len, false, SIZE_SEALS | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL)
+    }
+
+    fn made(len: usize, present: bool, seals: SealFlag) -> io::Result<Self> {
         let len = page_rounded(len).ok_or(Errno::EINVAL)?;
         let size = libc::off_t::try_from(len).map_err(|_| Errno::ENOMEM)?;
         let created = create()?;
         ftruncate(&created, size)?;
-        fallocate(&created, FallocateFlags::empty(), 0, size)?;
-        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+        if present {
+            fallocate(&created, FallocateFlags::empty(), 0, size)?;
+        }
         fcntl(&created, FcntlArg::F_ADD_SEALS(seals))?;
         let own = open_again(created.as_fd(), libc::O_RDWR | libc::O_CLOEXEC)?;
         fchmod(&own, MODE)?;
@@ -86,14 +111,42 @@ impl Memfd {
         lease::alone(self.own())
     }
 
-    /// Gives all pages back; the file then reads as zero.
+    /// Forbids further seals, of a file made [`Memfd::with_open_seals`].
     ///
     /// # Errors
-    /// Those of `fallocate(2)`.
-    pub fn empty(&self) -> io::Result<()> {
-        let size = libc::off_t::try_from(self.len).map_err(|_| Errno::EINVAL)?;
+    /// `EPERM` where that was done before.
+    pub fn forbid_seals(&self) -> io::Result<()> {
+        fcntl(&self.own, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SEAL))?;
+        Ok(())
+    }
+
+    /// Gives all pages from `kept` bytes on back; they then read as zero.
+    ///
+    /// # Errors
+    /// Those of `fallocate(2)`; `EPERM` once [`Memfd::unpinned`] said yes.
+    pub fn empty(&self, kept: usize) -> io::Result<()> {
+        let number = |len: usize| libc::off_t::try_from(len).map_err(|_| Errno::EINVAL);
+        let rest = self.len.saturating_sub(kept);
+        if rest == 0 {
+            return Ok(());
+        }
         let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        Ok(fallocate(&self.own, how, 0, size)?)
+        Ok(fallocate(&self.own, how, number(kept)?, number(rest)?)?)
+    }
+
+    /// Whether nobody pins a page that the file still has, as a dma-buf over it does. The only way
+    /// to ask is to forbid writing for ever; so this is asked when the file is no more of use.
+    /// Waits for pins of a moment, up to 155 ms; not while the file is mapped for writing (`false`
+    /// at once). The seals must be open.
+    ///
+    /// # Errors
+    /// `EPERM` when they are not.
+    pub fn unpinned(&self) -> io::Result<bool> {
+        match fcntl(&self.own, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)) {
+            Ok(_) => Ok(true),
+            Err(Errno::EBUSY) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 
@@ -186,6 +239,29 @@ mod tests {
             std::thread::yield_now();
         }
         true
+    }
+
+    #[test]
+    fn a_token_has_its_length_and_no_memory() {
+        let file = Memfd::token(5000).expect("a file");
+        let export = file.reopen(libc::O_WRONLY).expect("a description");
+        assert!(!file.alone().expect("leases"));
+        assert_eq!(nix::unistd::write(&export, &[1]), Err(Errno::EPERM));
+        let end = lseek(&export, 0, Whence::SeekEnd).expect("seek");
+        assert_eq!(usize::try_from(end).ok(), page_rounded(5000));
+        assert_eq!(nix::sys::stat::fstat(&export).expect("stat").st_blocks, 0);
+    }
+
+    /// A mapping for writing stands in for a pin: the kernel gives one answer to both.
+    #[test]
+    fn unpinned_is_said_once_nothing_has_the_pages() {
+        let file = Memfd::with_open_seals(1).expect("a file");
+        let mapping = crate::sys::mapping::Mapping::new(file.own(), file.len(), true);
+        assert!(!file.unpinned().expect("seals are open"));
+        drop(mapping);
+        assert!(file.unpinned().expect("seals are open"));
+        let closed = Memfd::new(1).expect("a file").unpinned().expect_err("closed");
+        assert_eq!(closed.raw_os_error(), Some(libc::EPERM));
     }
 
     #[test]

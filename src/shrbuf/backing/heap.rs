@@ -13,6 +13,7 @@ use super::super::memory::PlaneMemory;
 use super::{Backing, Memory};
 use crate::sys::fdinfo::FileKey;
 use crate::sys::mapping::Mapping;
+use crate::sys::memfd::Memfd;
 
 /// Memory on the heap. An export is `/dev/null`, and whether somebody holds one is what the test
 /// says; nothing comes back by identity.
@@ -103,7 +104,8 @@ impl Memory for HeapMemory {
         None
     }
 
-    fn release(&self) {
+    fn release(&self) -> Option<Arc<Memfd>> {
         self.commands.released.fetch_add(1, Ordering::SeqCst);
+        None
     }
 }

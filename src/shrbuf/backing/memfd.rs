@@ -1,7 +1,13 @@
 //! Memory files: an export is a re-open of the plane's own file.
+//!
+//! Exports that can't be mapped (write-only, or access mode 3) are good for passing on and for
+//! importing only. They are re-opens of a *token*, a file without memory: so they can't be used to
+//! write either, and nobody but this process ever has the plane's file open for writing unless it
+//! was exported so.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::buffer::Segment;
 use super::super::error::ExportError;
@@ -34,29 +40,54 @@ impl Backing for MemoryFiles {
     }
 
     fn allocate(&self, len: usize) -> io::Result<Box<dyn Memory>> {
-        Ok(Box::new(MemoryFile::new(len)?))
+        Ok(Box::new(MemoryFile::new(Memfd::new(len)?)?))
     }
 }
 
 /// One plane.
 #[derive(Debug)]
 pub(super) struct MemoryFile {
-    file: Memfd,
+    file: Arc<Memfd>,
     key: FileKey,
     mapping: Mapping,
+    /// Made when it is asked for, which is next to never.
+    token: Mutex<Option<Token>>,
+}
+
+#[derive(Debug)]
+struct Token {
+    file: Memfd,
+    key: FileKey,
 }
 
 impl MemoryFile {
-    pub(super) fn new(len: usize) -> io::Result<Self> {
-        let file = Memfd::new(len)?;
+    pub(super) fn new(file: Memfd) -> io::Result<Self> {
+        let file = Arc::new(file);
         let key = FileKey::own(file.own())?;
         // Of our own description: a mapping of any other would count as a holder for ever.
         let mapping = Mapping::new(file.own(), file.len(), true)?;
-        Ok(Self { file, key, mapping })
+        Ok(Self { file, key, mapping, token: Mutex::default() })
     }
 
-    pub(super) fn file(&self) -> &Memfd {
+    pub(super) fn file(&self) -> &Arc<Memfd> {
         &self.file
+    }
+
+    fn token(&self) -> MutexGuard<'_, Option<Token>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn export_token(&self, cloexec: bool) -> io::Result<OwnedFd> {
+        let flags = ExportFlags { access: Access::WriteOnly, cloexec }.open_flags();
+        let mut token = self.token();
+        match token.as_ref() {
+            Some(token) => token.file.reopen(flags),
+            None => {
+                let file = Memfd::token(self.file.len())?;
+                let key = FileKey::own(file.own())?;
+                token.insert(Token { file, key }).file.reopen(flags)
+            }
+        }
     }
 }
 
@@ -90,28 +121,31 @@ impl Memory for MemoryFile {
     /// Access mode 3 is opened for writing only: that can't be mapped either, but a lease sees
     /// it, while it would not see a file opened with 3.
     fn export(&self, flags: ExportFlags) -> Result<OwnedFd, ExportError> {
-        let access = match flags.access {
-            Access::Neither => Access::WriteOnly,
-            other => other,
-        };
-        Ok(self.file.reopen(ExportFlags { access, ..flags }.open_flags())?)
+        Ok(match flags.access {
+            Access::ReadOnly | Access::ReadWrite => self.file.reopen(flags.open_flags())?,
+            Access::WriteOnly | Access::Neither => self.export_token(flags.cloexec)?,
+        })
     }
 
     fn held_outside(&self) -> io::Result<bool> {
-        self.file.alone().map(|alone| !alone)
+        let token = self.token();
+        let token_alone = token.as_ref().map_or(Ok(true), |token| token.file.alone())?;
+        Ok(!token_alone || !self.file.alone()?)
     }
 
     fn files(&self) -> Vec<FileKey> {
-        vec![self.key]
+        let token = self.token();
+        std::iter::once(self.key).chain(token.as_ref().map(|token| token.key)).collect()
     }
 
     fn watched(&self) -> Option<BorrowedFd<'_>> {
         Some(self.file.own())
     }
 
-    fn release(&self) {
-        if let Err(error) = self.file.empty() {
+    fn release(&self) -> Option<Arc<Memfd>> {
+        if let Err(error) = self.file.empty(0) {
             tracing::warn!(%error, "pages of a memory file could not be given back at once");
         }
+        None
     }
 }

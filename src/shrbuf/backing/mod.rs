@@ -25,6 +25,7 @@ use super::export::ExportFlags;
 use super::memory::PlaneMemory;
 use crate::sys::fdinfo::FileKey;
 use crate::sys::mapping::Mapping;
+use crate::sys::memfd::Memfd;
 
 /// A way of making memory.
 pub trait Backing: Debug + Send + Sync {
@@ -79,8 +80,12 @@ pub trait Memory: Debug + Send + Sync {
     fn watched(&self) -> Option<BorrowedFd<'_>>;
 
     /// Gives the pages back, called once when nobody holds the memory: dropping it alone would
-    /// leave them to those who have only the file's name (`O_PATH`).
-    fn release(&self) {}
+    /// leave them to those who have only the file's name (`O_PATH`), which no count shows. What
+    /// comes back is a file whose pages may be pinned still: they are free once that, dropped by
+    /// everybody else here, says [`Memfd::unpinned`].
+    fn release(&self) -> Option<Arc<Memfd>> {
+        None
+    }
 }
 
 /// The backing in use, and what spoke against the better ones.

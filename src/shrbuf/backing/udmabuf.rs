@@ -3,11 +3,15 @@
 //!
 //! One that can only be read is not to be had here (a udmabuf is always `O_RDWR`); such exports
 //! are re-opens of the memory file below.
+//!
+//! A dma-buf pins the file's pages as long as anybody has so much as a name of it (`O_PATH`, which
+//! its count does not show). So a buffer that had one is free only when its pages are not pinned
+//! any more. To be asked that, the file's seals stay open: nobody else has it open for writing.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -20,6 +24,7 @@ use super::memfd::MemoryFile;
 use super::{Backing, Memory};
 use crate::sys::fdinfo::{FdInfo, FileKey};
 use crate::sys::mapping::Mapping;
+use crate::sys::memfd::{Memfd, page_size};
 use crate::sys::udmabuf;
 
 /// Memory files with a dma-buf over each that is asked for.
@@ -30,7 +35,8 @@ pub struct Udmabufs {
 
 impl Udmabufs {
     /// Opens `/dev/udmabuf` and tries whether the two counts that decide about lifetimes are
-    /// exact here: the dma-buf leaves the memory file alone, and counts its own references.
+    /// exact here: the dma-buf leaves the memory file alone, counts its own references, and lets
+    /// go of the pages when it ends.
     ///
     /// # Errors
     /// `ENOENT` without the device, `EACCES` where it is not for this user, `EOPNOTSUPP` where a
@@ -39,10 +45,14 @@ impl Udmabufs {
         let device = Arc::new(udmabuf::open()?);
         let trial = UdmabufMemory::new(1, Arc::clone(&device))?;
         let flags = ExportFlags { access: Access::ReadWrite, cloexec: true };
-        let export = trial.dmabuf(flags)?;
+        let export = trial.export_for_writing(flags)?;
         let while_held = trial.held_outside()?;
         drop(export);
-        if while_held && !trial.held_outside()? {
+        let exact = while_held && !trial.held_outside()?;
+        let left = trial.release();
+        drop(trial);
+        // Without a dma-buf there is nothing left to be asked; pinned for good is no better.
+        if exact && left.is_some_and(|file| file.unpinned().unwrap_or(false)) {
             Ok(Self { device })
         } else {
             Err(Errno::EOPNOTSUPP.into())
@@ -66,7 +76,19 @@ struct UdmabufMemory {
     file: MemoryFile,
     device: Arc<File>,
     /// Made at the first export that wants one; the same file is given out every time.
-    dmabuf: Mutex<Option<Dmabuf>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nobody asked for one.
+    Plain,
+    /// There is one.
+    Dmabuf(Dmabuf),
+    /// There was one, and this process has let it go.
+    Gone,
+    /// There can't be one; the file is exported for writing.
+    Never,
 }
 
 #[derive(Debug)]
@@ -77,20 +99,46 @@ struct Dmabuf {
 
 impl UdmabufMemory {
     fn new(len: usize, device: Arc<File>) -> io::Result<Self> {
-        Ok(Self { file: MemoryFile::new(len)?, device, dmabuf: Mutex::new(None) })
+        let file = MemoryFile::new(Memfd::with_open_seals(len)?)?;
+        Ok(Self { file, device, state: Mutex::new(State::Plain) })
     }
 
-    fn dmabuf(&self, flags: ExportFlags) -> io::Result<OwnedFd> {
-        let mut dmabuf = self.dmabuf.lock().unwrap_or_else(PoisonError::into_inner);
-        match dmabuf.as_ref() {
-            Some(dmabuf) => duplicate(dmabuf.fd.as_fd(), flags.cloexec),
-            None => {
-                let len = self.file.file().len() as u64;
-                let fd = udmabuf::create(&self.device, self.file.file().own(), 0, len)?;
-                let key = FileKey::own(fd.as_fd())?;
-                duplicate(dmabuf.insert(Dmabuf { fd, key }).fd.as_fd(), flags.cloexec)
-            }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn export_for_writing(&self, flags: ExportFlags) -> io::Result<OwnedFd> {
+        let file = self.file.file();
+        let mut state = self.state();
+        match &*state {
+            State::Dmabuf(dmabuf) => return duplicate(dmabuf.fd.as_fd(), flags.cloexec),
+            State::Never => return file.reopen(flags.open_flags()),
+            State::Gone => return Err(Errno::EINVAL.into()),
+            State::Plain => {}
         }
+        match self.create() {
+            Ok(dmabuf) => {
+                let export = duplicate(dmabuf.fd.as_fd(), flags.cloexec);
+                *state = State::Dmabuf(dmabuf);
+                export
+            }
+            // Longer than the module allows: what the file can do is better than nothing.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                let len = file.len();
+                tracing::info!(len, %error, "no udmabuf so long (size_limit_mb of the module): the export is a memory file");
+                file.forbid_seals()?;
+                *state = State::Never;
+                file.reopen(flags.open_flags())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create(&self) -> io::Result<Dmabuf> {
+        let file = self.file.file();
+        let fd = udmabuf::create(&self.device, file.own(), 0, file.len() as u64)?;
+        let key = FileKey::own(fd.as_fd())?;
+        Ok(Dmabuf { fd, key })
     }
 }
 
@@ -116,25 +164,16 @@ impl Memory for UdmabufMemory {
     }
 
     fn export(&self, flags: ExportFlags) -> Result<OwnedFd, ExportError> {
-        if flags.access != Access::ReadWrite {
-            return self.file.export(flags);
-        }
-        match self.dmabuf(flags) {
-            // Longer than the module's limit, or the module is gone: what the file can do is
-            // better than nothing.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                tracing::info!(len = self.file.file().len(), %error, "no udmabuf so long (size_limit_mb of the module); exporting the memory file");
-                self.file.export(flags)
-            }
-            other => Ok(other?),
+        match flags.access {
+            Access::ReadWrite => Ok(self.export_for_writing(flags)?),
+            Access::ReadOnly | Access::WriteOnly | Access::Neither => self.file.export(flags),
         }
     }
 
     /// The dma-buf's count is ours plus one for each descriptor, mapping and importer; it pins
     /// the file's pages, not the file.
     fn held_outside(&self) -> io::Result<bool> {
-        let dmabuf = self.dmabuf.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(dmabuf) = dmabuf.as_ref() {
+        if let State::Dmabuf(dmabuf) = &*self.state() {
             let count = FdInfo::own(dmabuf.fd.as_fd())?.dmabuf_count;
             if count != Some(1) {
                 return Ok(true);
@@ -144,9 +183,10 @@ impl Memory for UdmabufMemory {
     }
 
     fn files(&self) -> Vec<FileKey> {
-        let dmabuf = self.dmabuf.lock().unwrap_or_else(PoisonError::into_inner);
         let mut files = self.file.files();
-        files.extend(dmabuf.as_ref().map(|dmabuf| dmabuf.key));
+        if let State::Dmabuf(dmabuf) = &*self.state() {
+            files.push(dmabuf.key);
+        }
         files
     }
 
@@ -155,8 +195,17 @@ impl Memory for UdmabufMemory {
         self.file.watched()
     }
 
-    fn release(&self) {
-        *self.dmabuf.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.file.release();
+    /// The pages go but for one, which tells by its pin whether the dma-buf is gone, too.
+    fn release(&self) -> Option<Arc<Memfd>> {
+        let before = std::mem::replace(&mut *self.state(), State::Gone);
+        if !matches!(before, State::Dmabuf(_)) {
+            return self.file.release();
+        }
+        drop(before);
+        let file = self.file.file();
+        if let Err(error) = file.empty(page_size()) {
+            tracing::warn!(%error, "pages of a memory file could not be given back at once");
+        }
+        Some(Arc::clone(file))
     }
 }

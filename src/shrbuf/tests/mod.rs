@@ -4,6 +4,7 @@
 mod accounts;
 mod identity;
 mod lifetimes;
+mod model;
 mod udmabuf;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

@@ -1,6 +1,7 @@
 //! What only a real dma-buf can show: foreign ones are taken, and ours that come back are ours.
 
 use super::*;
+use crate::shrbuf::table::{State, Viewer};
 use crate::shrbuf::{ExportError, PlaneMemory};
 
 /// Another registry's dma-buf stands for another driver's.
@@ -56,4 +57,44 @@ fn a_read_write_export_is_a_dmabuf() {
     assert!(crate::sys::dmabuf::is_dmabuf(fd.as_fd()).expect("fdinfo"));
     assert_eq!(nix::unistd::read(&fd, &mut [0]), Err(Errno::EINVAL));
     assert_eq!(nix::unistd::write(&fd, &[0]), Err(Errno::EINVAL));
+}
+
+/// Whoever has a dma-buf's name only (O_PATH) pins its pages, and no count shows it: the uid is
+/// charged for as long.
+#[test]
+fn a_name_of_a_dmabuf_is_charged() {
+    use nix::fcntl::{OFlag, open};
+    let Some(backings) = udmabufs() else { return };
+    let registry = registry(backings);
+    let buffer = registry.allocate(&OWNER, 5000).expect("a buffer");
+    let (id, len) = (buffer.id(), buffer.len() as u64);
+    let fd = export(&buffer, Access::ReadWrite);
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let name = open(path.as_str(), flags, nix::sys::stat::Mode::empty()).expect("a name");
+    drop(fd);
+    drop(buffer);
+    assert!(soon(|| registry.table(Viewer::Root).iter().any(|row| row.state == State::Pinned)));
+    let expected = Accounting { bytes: len, buffers: 1, orphaned: 1, exports: 0, imports: 0 };
+    assert_eq!(registry.accounting(), expected);
+    assert_eq!(registry.charged_to_uid(OWNER.uid).bytes, len);
+    assert_eq!(registry.table(Viewer::Root)[0].id, id);
+    drop(name);
+    assert!(nothing_left(&registry));
+}
+
+/// Longer than the module takes: the export is the memory file, and as safe.
+#[test]
+fn too_long_for_a_dmabuf_is_a_memory_file() {
+    let Some(backings) = udmabufs() else { return };
+    let registry = registry(backings);
+    let buffer = registry.allocate(&OWNER, 65 << 20).expect("a buffer");
+    let fd = export(&buffer, Access::ReadWrite);
+    assert!(!crate::sys::dmabuf::is_dmabuf(fd.as_fd()).expect("fdinfo"));
+    let seals = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_GET_SEALS).expect("seals");
+    assert_ne!(seals & nix::fcntl::SealFlag::F_SEAL_SEAL.bits(), 0);
+    assert_eq!(identify(&registry, &fd), Identity::Ours(buffer.clone()));
+    drop(fd);
+    drop(buffer);
+    assert!(nothing_left(&registry));
 }
