@@ -102,7 +102,7 @@ pub(super) fn identify(
     request: &Request,
     deadline: Instant,
 ) -> Result<(u32, OwnedFd, OwnedFd), Errno> {
-    let (_, status) = site::check(request, deadline)?;
+    let status = site::check(request, deadline)?.status;
     let process = pidfd::open(status.tgid)?;
     let path = format!("/proc/{}/mem", request.tid);
     let memory = File::options().read(true).open(path);
@@ -116,18 +116,25 @@ pub(super) fn identify(
     Ok((status.tgid, process, memory.into()))
 }
 
-/// The flags of the descriptor on which the request's call was made.
+/// The flags of the descriptor on which the request's call was made. Where the kernel doesn't
+/// tell which that is, those of the thread's descriptors on the device `request.address`.
 pub(super) fn open_flags(request: &Request, deadline: Instant) -> Result<u32, Errno> {
-    let (call, _) = site::check(request, deadline)?;
-    let [fd, ..] = call.arguments;
-    // The kernel takes the lower half of the register.
-    let fd = i32::try_from(fd & 0xffff_ffff).map_err(|_| Errno::EBADF)?;
-    Ok(procfs::descriptor(request.tid, fd)?.flags)
+    let flags = |fd| Ok(procfs::descriptor(request.tid, fd)?.flags);
+    if let Some(call) = site::check(request, deadline)?.call {
+        let [fd, ..] = call.arguments;
+        // The kernel takes the lower half of the register.
+        return flags(i32::try_from(fd & 0xffff_ffff).map_err(|_| Errno::EBADF)?);
+    }
+    let all = procfs::descriptors_on(request.tid, request.address)?;
+    let mut all = all.into_iter().map(flags);
+    let first = all.next().ok_or(Errno::EBADF)??;
+    let other = |flags: Result<u32, Errno>| flags.is_ok_and(|flags| flags != first);
+    if all.any(other) { Err(Errno::ENODATA) } else { Ok(first) }
 }
 
 /// Takes descriptor `request.number` of the caller, if it is a memory file or a dma-buf.
 pub(super) fn take(request: &Request, deadline: Instant) -> Result<OwnedFd, Errno> {
-    let (_, status) = site::check(request, deadline)?;
+    let status = site::check(request, deadline)?.status;
     let seen = procfs::descriptor(request.tid, request.number).map_err(|error| match error {
         Errno::EBADF => Errno::EINVAL,
         other => other,

@@ -142,9 +142,20 @@ impl Worker {
     /// has now.
     ///
     /// # Errors
-    /// `EBADF` when another thread closed it meanwhile; see [`Worker`].
+    /// `EBADF` when another thread closed it meanwhile, and always where the kernel has no
+    /// `/proc/<tid>/syscall`: see [`Self::open_flags_on`]; see [`Worker`].
     pub fn open_flags(&mut self, site: &CallSite) -> Result<u32, Errno> {
-        let (reply, _) = self.ask(&at_site(Operation::OpenFlags, site, 0, 0), &[])?;
+        self.open_flags_on(site, 0)
+    }
+
+    /// As [`Self::open_flags`]; where the kernel has no `/proc/<tid>/syscall` (user-mode Linux),
+    /// it is the thread's descriptors on the character device `device` (`st_rdev` of the node)
+    /// that are looked at.
+    ///
+    /// # Errors
+    /// `ENODATA` where it has several such, and they differ; see [`Self::open_flags`].
+    pub fn open_flags_on(&mut self, site: &CallSite, device: u64) -> Result<u32, Errno> {
+        let (reply, _) = self.ask(&at_site(Operation::OpenFlags, site, device, 0), &[])?;
         u32::try_from(reply.value).map_err(|_| Errno::EIO)
     }
 

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 
@@ -15,6 +17,9 @@ pub enum Doing {
     Blocked,
     /// It waits in a system call.
     Syscall(Syscall),
+    /// It waits in an `ioctl` that a FUSE or CUSE server is to answer. This is all that a kernel
+    /// without `/proc/<tid>/syscall` tells (user-mode Linux), by the thread's kernel stack.
+    SomeIoctl,
 }
 
 /// The system call that a thread waits in.
@@ -61,8 +66,15 @@ pub struct Descriptor {
 /// # Errors
 /// `ESRCH` when there is no such thread; `EPERM` when the kernel doesn't tell.
 pub fn doing(tid: u32) -> Result<Doing, Errno> {
-    let text = read(&format!("/proc/{tid}/syscall"))?;
-    parse_doing(&text).ok_or(Errno::EPROTO)
+    match read(&format!("/proc/{tid}/syscall")) {
+        Ok(text) => parse_doing(&text).ok_or(Errno::EPROTO),
+        Err(Errno::ESRCH) => {
+            let text = read(&format!("/proc/{tid}/stack"))?;
+            let waits = text.lines().any(|line| line.contains(" fuse_do_ioctl+0x"));
+            Ok(if waits { Doing::SomeIoctl } else { Doing::Running })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whose `tid` is.
@@ -88,6 +100,23 @@ pub fn descriptor(tid: u32, fd: i32) -> Result<Descriptor, Errno> {
 /// As [`descriptor`].
 pub fn own_descriptor(fd: i32) -> Result<Descriptor, Errno> {
     descriptor_at(&format!("/proc/self/fdinfo/{fd}"))
+}
+
+/// The numbers of the descriptors of `tid` that are open on the character device `device`
+/// (`st_rdev`). It asks no file system but that of `/dev`.
+///
+/// # Errors
+/// `ESRCH` when there is no such thread; `EPERM` when the kernel doesn't tell.
+pub fn descriptors_on(tid: u32, device: u64) -> Result<Vec<i32>, Errno> {
+    let listed = fs::read_dir(format!("/proc/{tid}/fd")).map_err(errno)?;
+    let on_device = |path: &Path| {
+        path.starts_with("/dev") && fs::metadata(path).is_ok_and(|data| data.rdev() == device)
+    };
+    let found = listed.flatten().filter(|entry| {
+        // What the link says, not what it leads to: that could be anybody's file system.
+        fs::read_link(entry.path()).is_ok_and(|path| on_device(&path))
+    });
+    Ok(found.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
 /// The threads of the process `tgid`.

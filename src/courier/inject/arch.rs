@@ -13,7 +13,9 @@ pub(super) trait Architecture {
     fn instruction(registers: &Registers) -> u64;
     /// Its stack pointer.
     fn stack(registers: &Registers) -> u64;
-    /// What the system call that it comes from gave.
+    /// The system call that it comes from: number and arguments.
+    fn made(registers: &Registers) -> (i64, [u64; 6]);
+    /// What that gave.
     fn result(registers: &Registers) -> i64;
     /// `at`, standing behind a system call instruction, makes that instruction once more with
     /// this number and these arguments.
@@ -36,6 +38,11 @@ impl Architecture for Native {
 
     fn stack(registers: &Registers) -> u64 {
         registers.rsp
+    }
+
+    fn made(registers: &Registers) -> (i64, [u64; 6]) {
+        let Registers { rdi, rsi, rdx, r10, r8, r9, .. } = *registers;
+        (registers.orig_rax.cast_signed(), [rdi, rsi, rdx, r10, r8, r9])
     }
 
     fn result(registers: &Registers) -> i64 {
@@ -67,6 +74,10 @@ impl Architecture for Native {
 
     fn stack(_registers: &Registers) -> u64 {
         0
+    }
+
+    fn made(_registers: &Registers) -> (i64, [u64; 6]) {
+        (-1, [0; 6])
     }
 
     fn result(_registers: &Registers) -> i64 {

@@ -6,6 +6,8 @@ use nix::errno::Errno;
 
 use super::arch::{Architecture, Native};
 use crate::courier::reason::GiveError;
+use crate::courier::site;
+use crate::courier::wire::Request;
 use crate::sys::procfs::Syscall;
 use crate::sys::ptrace::{self, Registers, Stop};
 
@@ -60,16 +62,19 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Takes over `tid`, which stands still, if it does so behind the call `expected`, which
-    /// succeeded.
+    /// Takes over the request's thread, which stands still, if it does so behind the request's
+    /// call, which succeeded. `seen` is where and how it made that call, if that is known.
     ///
     /// # Errors
     /// [`GiveError::Gone`] when the call failed by itself (nobody answered it);
     /// [`GiveError::Unexpected`] when it stands elsewhere. Nothing was changed then.
-    pub(super) fn take(tid: u32, expected: &Syscall) -> Result<Self, GiveError> {
+    pub(super) fn take(request: &Request, seen: Option<&Syscall>) -> Result<Self, GiveError> {
+        let tid = request.tid;
         let registers = ptrace::registers(tid)?;
+        let (number, arguments) = Native::made(&registers);
         let (instruction, stack) = (Native::instruction(&registers), Native::stack(&registers));
-        if (instruction, stack) != (expected.instruction, expected.stack) {
+        site::is_this(request, number, arguments).map_err(|_| GiveError::Unexpected)?;
+        if seen.is_some_and(|seen| (seen.instruction, seen.stack) != (instruction, stack)) {
             return Err(GiveError::Unexpected);
         }
         is_call(ptrace::peek(tid, instruction.wrapping_sub(INSTRUCTION_LEN))?)?;

@@ -19,7 +19,7 @@ use zerocopy::IntoBytes;
 
 use super::helper::{Link, Next};
 use super::reason::GiveError;
-use super::site;
+use super::site::{self, Site};
 use super::wire::{Reply, Request};
 use crate::sys::process_vm;
 use crate::sys::procfs::{self, Status, Syscall};
@@ -42,7 +42,8 @@ pub(super) const SUPPORTED: bool = Native::SUPPORTED;
 
 /// A thread of which this helper is the tracer.
 struct Seized {
-    call: Syscall,
+    /// Where and how it was made, if the kernel tells.
+    call: Option<Syscall>,
     tgid: u32,
     /// Whether its system calls are filtered for all that.
     filtered: bool,
@@ -74,12 +75,12 @@ fn seize(request: &Request, deadline: Instant) -> Result<Seized, (GiveError, Nex
         return Err(no(GiveError::Processor));
     }
     let mut before = [0; SCRATCH];
-    let (_, status) = site::check(request, deadline).map_err(|error| no(error.into()))?;
+    let status = site::check(request, deadline).map_err(|error| no(error.into()))?.status;
     process_vm::read(request.tid, request.arg, &mut before).map_err(|error| no(error.into()))?;
     let filtered = attach(request.tid, &status).map_err(no)?;
     // From here on the number can't come to mean another thread.
     match site::check(request, deadline) {
-        Ok((call, status)) => Ok(Seized { call, tgid: status.tgid, filtered, before }),
+        Ok(Site { call, status }) => Ok(Seized { call, tgid: status.tgid, filtered, before }),
         Err(error) => {
             let next = let_go(request.tid, Instant::now() + LET_GO);
             Err((error.into(), next))
@@ -129,7 +130,7 @@ fn hold(
     }
     link.say(&Reply::seized(), &[]);
     let held = match held::wait(tid, deadline) {
-        Ok(Stop::Held) => Held::take(tid, &seized.call).map_err(|error| (error, 0)),
+        Ok(Stop::Held) => Held::take(request, seized.call.as_ref()).map_err(|error| (error, 0)),
         Ok(Stop::Signal(signal)) => Err((GiveError::Unexpected, signal)),
         Ok(Stop::Syscall | Stop::Ended) => Err((GiveError::Unexpected, 0)),
         // Nothing was changed, and the end of this process lets go of it.
