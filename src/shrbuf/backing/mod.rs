@@ -1,0 +1,119 @@
+//! Where buffers' memory comes from, and what an export of it is.
+//!
+//! | backing | an `O_RDWR` export is | other exports are |
+//! | --- | --- | --- |
+//! | `memfd` | a re-open of the plane's own sealed memory file | the same |
+//! | `udmabuf` | a real dma-buf over that file's pages | re-opens of the file |
+//! | `heap` | (double, for tests) | |
+
+mod heap;
+
+pub use heap::Heap;
+
+use std::fmt::Debug;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use super::buffer::Segment;
+use super::error::ExportError;
+use super::export::ExportFlags;
+use super::memory::PlaneMemory;
+use crate::sys::fdinfo::FileIdentity;
+use crate::sys::mapping::Mapping;
+
+/// A way of making memory.
+pub trait Backing: Debug + Send + Sync {
+    /// Its name in the configuration and in `shrbuf doctor`.
+    fn name(&self) -> &'static str;
+
+    /// New memory of `len` bytes (a multiple of the page size, not 0), zero and present.
+    ///
+    /// # Errors
+    /// What the kernel says: `ENOMEM`, `EMFILE`, `ENOSPC`.
+    fn allocate(&self, len: usize) -> io::Result<Box<dyn Memory>>;
+}
+
+/// One plane's memory.
+pub trait Memory: Debug + Send + Sync {
+    /// For copies in and out.
+    fn plane(&self) -> &dyn PlaneMemory;
+
+    /// Bytes.
+    fn len(&self) -> usize {
+        self.plane().len()
+    }
+
+    /// There is not one byte.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// This process's own mapping, where touching it can't fault.
+    fn mapping(&self) -> Option<&Mapping>;
+
+    /// Its pieces in order.
+    fn segments(&self) -> Vec<Segment>;
+
+    /// A descriptor that is a reference of its own.
+    ///
+    /// # Errors
+    /// See [`ExportError`].
+    fn export(&self, flags: ExportFlags) -> Result<OwnedFd, ExportError>;
+
+    /// Whether anybody outside this process holds an export or a mapping of one, exactly. The
+    /// caller lets no [`Memory::export`] run meanwhile.
+    ///
+    /// # Errors
+    /// What the kernel says; the caller then takes it as held.
+    fn held_outside(&self) -> io::Result<bool>;
+
+    /// The files by which an export may come back.
+    fn identities(&self) -> Vec<FileIdentity>;
+
+    /// A file whose closing (inotify `IN_CLOSE`) tells that a holder let go, if there is one.
+    fn watched(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Gives the pages back, called once when nobody holds the memory: dropping it alone would
+    /// leave them to those who have only the file's name (`O_PATH`).
+    fn release(&self) {}
+}
+
+/// The backing in use, and what spoke against the better ones.
+#[derive(Debug, Clone)]
+pub struct Backings {
+    chosen: Arc<dyn Backing>,
+    refused: Vec<(&'static str, String)>,
+}
+
+impl Backings {
+    /// The best that this machine has: `udmabuf`, else `memfd`.
+    #[must_use]
+    pub fn probe() -> Self {
+        todo!()
+    }
+
+    /// Memory files only.
+    #[must_use]
+    pub fn memfd() -> Self {
+        todo!()
+    }
+
+    /// This one, whatever it is: for tests and for a configuration that names one.
+    #[must_use]
+    pub fn only(backing: Arc<dyn Backing>) -> Self {
+        Self { chosen: backing, refused: Vec::new() }
+    }
+
+    /// The one in use.
+    #[must_use]
+    pub fn chosen(&self) -> &dyn Backing {
+        self.chosen.as_ref()
+    }
+
+    /// Better ones that this machine does not have, each with the reason and the remedy.
+    #[must_use]
+    pub fn refused(&self) -> &[(&'static str, String)] {
+        &self.refused
+    }
+}

@@ -1,0 +1,63 @@
+//! Who holds which buffer, as a table for people.
+
+use super::buffer::BufferId;
+use super::holders::Holder;
+use super::registry::{Owner, Registry};
+
+/// Who looks at the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Viewer {
+    /// Sees the holders of every uid.
+    Root,
+    /// Sees the holders that run under this uid only; the rows themselves (ids, lengths, counts)
+    /// are shown to everybody.
+    Uid(u32),
+}
+
+impl From<u32> for Viewer {
+    fn from(uid: u32) -> Self {
+        if uid == 0 { Self::Root } else { Self::Uid(uid) }
+    }
+}
+
+/// What became of a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its allocator has it.
+    Live,
+    /// Its allocator let go; importers, exports or mappings keep it.
+    Orphan,
+    /// Somebody else's dma-buf, kept as long as it is imported.
+    Foreign,
+}
+
+/// One buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its name.
+    pub id: BufferId,
+    /// Who is charged for it; `None` for a foreign dma-buf.
+    pub owner: Option<Owner>,
+    /// Bytes, page rounded.
+    pub len: u64,
+    /// What became of it.
+    pub state: State,
+    /// Descriptors given out since nobody outside held it; 0 when nobody does now (exact).
+    pub exports: u64,
+    /// References of importers in this process (queues of the nodes).
+    pub importers: u64,
+    /// Processes that hold an export or a mapping of one: names only. A descriptor in flight in
+    /// a socket has no holder here, and a process may have let go since it was looked at.
+    pub holders: Vec<Holder>,
+}
+
+impl Registry {
+    /// All buffers by id, with the names of their holders. Reads `/proc` of every process, so it
+    /// costs milliseconds: for a worker thread, never one that serves requests. Orphans that
+    /// nobody holds any more are freed first.
+    #[must_use]
+    pub fn table(&self, viewer: Viewer) -> Vec<Row> {
+        let _ = viewer;
+        todo!()
+    }
+}

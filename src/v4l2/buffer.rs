@@ -1,0 +1,1 @@
+//! Between the queue's words and `v4l2_buffer`.

@@ -1,0 +1,1 @@
+//! What the core does around each ioctl: one file per group.
