@@ -20,7 +20,8 @@ const MAY_USE: [(&str, &[&str]); 8] = [
 ];
 
 /// What the command's own crate may use of the library.
-const CLI_MAY_USE: [&str; 2] = ["daemon", "sandbox"];
+/// `courier` only to start its helper.
+const CLI_MAY_USE: [&str; 3] = ["courier", "daemon", "sandbox"];
 
 /// The room with the system calls that need `unsafe`.
 const UNSAFE_ROOM: &str = "src/sys/";

@@ -18,6 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use shrbuf::courier;
 use shrbuf::sandbox::{agent, keeper};
 
 /// A V4L2 camera and display made of nothing but a daemon, and a bench to try such things on.
@@ -44,14 +45,17 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    // The program is also the first process of a guest and the keeper of one; both are started
-    // by itself under names of their own, never by a person.
+    // The program is also the first process of a guest, the keeper of one, and the courier's
+    // helper; all are started by itself under names of their own, never by a person.
     let name = std::env::args_os().next().unwrap_or_default();
     if name.as_bytes() == agent::AGENT_NAME.as_bytes() && std::process::id() == 1 {
         agent::agent_main();
     }
     if name.as_bytes() == keeper::KEEPER_NAME.as_bytes() {
         return ExitCode::from(keeper::keeper_main());
+    }
+    if name.as_bytes() == courier::HELPER_NAME.as_bytes() {
+        return ExitCode::from(courier::helper_main());
     }
     let (verb, outcome) = match Arguments::parse().verb {
         Verb::Daemon(arguments) => ("daemon", daemon::run(&arguments)),

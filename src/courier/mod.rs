@@ -1,1 +1,73 @@
 //! How a descriptor, or a piece of memory, crosses between the daemon and a caller.
+//!
+//! Everything here is something that a client can stall: its memory may lie on a page that never
+//! comes, its descriptor may belong to a file system that never answers, its thread may never
+//! stop. So nothing of it is done by the daemon itself. A [`Workers`] pool has threads in the
+//! daemon, each paired with a *helper*: a small process of its own, the same program started
+//! under the name [`HELPER_NAME`], which makes the system calls. Each call has a deadline; a
+//! helper that misses it is killed and another one started.
+//!
+//! Two couriers bring a descriptor to a caller: [`Worker::give`] for callers that contain no code
+//! of ours (ptrace), and [`ticket`]/[`server`] with [`client`] for those that do (a plain
+//! `SCM_RIGHTS` message, the only way where ptrace is forbidden).
+
+pub mod client;
+mod helper;
+mod inject;
+mod memory;
+mod process;
+mod reason;
+pub mod server;
+mod site;
+pub mod ticket;
+mod wire;
+mod worker;
+mod workers;
+
+use std::os::fd::OwnedFd;
+
+pub use helper::helper_main;
+pub use reason::GiveError;
+pub use worker::Worker;
+pub use workers::{Limits, Program, Workers};
+
+/// The name (`argv[0]`) under which the program starts itself as a helper.
+pub const HELPER_NAME: &str = "shrbuf-helper";
+
+/// Who made a request, as the kernel's message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The thread, in the daemon's process namespace (0: it can't be seen from there; every
+    /// operation then answers `ESRCH`).
+    pub tid: u32,
+    /// Its user (the one that counts for file systems).
+    pub uid: u32,
+    /// Its group (likewise).
+    pub gid: u32,
+}
+
+/// The `ioctl` call that a thread sits in. Before anything is done to the thread it is checked
+/// that it still does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallSite {
+    /// The thread.
+    pub caller: Caller,
+    /// The call's second argument.
+    pub cmd: u32,
+    /// The call's third argument: an address in the caller.
+    pub arg: u64,
+}
+
+/// A process whose memory is used later, when its thread sits in no call of ours any more
+/// (`V4L2_MEMORY_USERPTR`). It stays this process and this program: after its death, and after
+/// an `exec`, every access fails with `ESRCH`. See [`Worker::process`].
+#[derive(Debug)]
+pub struct Process {
+    /// The process (its thread group).
+    pub(crate) pidfd: OwnedFd,
+    /// Its `/proc/<tgid>/mem`: holds on to the address space, not to its pages, and answers 0
+    /// bytes when that is gone.
+    pub(crate) memory: OwnedFd,
+    /// Its number.
+    pub(crate) tgid: u32,
+}

@@ -1,1 +1,228 @@
-//! What `/proc` says of a thread.
+//! What `/proc` says of a thread: which call it sits in, whose it is, what its descriptors are.
+//! None of these reads asks a file system, so none of them can be stalled by a client.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+/// What a thread does, as `/proc/<tid>/syscall` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// It runs (in the kernel or not); nothing more is known at this moment.
+    Running,
+    /// It waits, but in no system call (a page fault, say).
+    Blocked,
+    /// It waits in a system call.
+    Syscall(Syscall),
+    /// It waits in an `ioctl` that a FUSE or CUSE server is to answer. This is all that a kernel
+    /// without `/proc/<tid>/syscall` tells (user-mode Linux), by the thread's kernel stack.
+    SomeIoctl,
+}
+
+/// The system call that a thread waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Syscall {
+    /// Its number.
+    pub number: i64,
+    /// Its arguments.
+    pub arguments: [u64; 6],
+    /// The thread's stack pointer.
+    pub stack: u64,
+    /// Where the thread goes on: after the instruction that made the call.
+    pub instruction: u64,
+}
+
+/// What `/proc/<tid>/status` says of a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// The process that it belongs to.
+    pub tgid: u32,
+    /// The user who counts for file systems.
+    pub fsuid: u32,
+    /// The process that traces it, 0 for none.
+    pub tracer: u32,
+    /// Whether system calls are filtered (seccomp mode 1 or 2).
+    pub filtered: bool,
+}
+
+/// What `/proc/<tid>/fdinfo/<fd>` says of a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Its `open(2)` flags, `O_CLOEXEC` among them.
+    pub flags: u32,
+    /// The mount that its file lies on.
+    pub mount: u64,
+    /// The file's number on that mount.
+    pub inode: u64,
+    /// Whether it is a dma-buf: only these have a line with the exporter's name.
+    pub dmabuf: bool,
+}
+
+/// Which call `tid` sits in.
+///
+/// # Errors
+/// `ESRCH` when there is no such thread; `EPERM` when the kernel doesn't tell.
+pub fn doing(tid: u32) -> Result<Doing, Errno> {
+    match read(&format!("/proc/{tid}/syscall")) {
+        Ok(text) => parse_doing(&text).ok_or(Errno::EPROTO),
+        Err(Errno::ESRCH) => {
+            let text = read(&format!("/proc/{tid}/stack"))?;
+            let waits = text.lines().any(|line| line.contains(" fuse_do_ioctl+0x"));
+            Ok(if waits { Doing::SomeIoctl } else { Doing::Running })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whose `tid` is.
+///
+/// # Errors
+/// `ESRCH` when there is no such thread.
+pub fn status(tid: u32) -> Result<Status, Errno> {
+    let text = read(&format!("/proc/{tid}/status"))?;
+    parse_status(&text).ok_or(Errno::EPROTO)
+}
+
+/// What descriptor `fd` of `tid` is.
+///
+/// # Errors
+/// `EBADF` when the number is not in use; `EPERM` when the kernel doesn't tell.
+pub fn descriptor(tid: u32, fd: i32) -> Result<Descriptor, Errno> {
+    descriptor_at(&format!("/proc/{tid}/fdinfo/{fd}"))
+}
+
+/// What descriptor `fd` of this process is.
+///
+/// # Errors
+/// As [`descriptor`].
+pub fn own_descriptor(fd: i32) -> Result<Descriptor, Errno> {
+    descriptor_at(&format!("/proc/self/fdinfo/{fd}"))
+}
+
+/// The numbers of the descriptors of `tid` that are open on the character device `device`
+/// (`st_rdev`). It asks no file system but that of `/dev`.
+///
+/// # Errors
+/// `ESRCH` when there is no such thread; `EPERM` when the kernel doesn't tell.
+pub fn descriptors_on(tid: u32, device: u64) -> Result<Vec<i32>, Errno> {
+    let listed = fs::read_dir(format!("/proc/{tid}/fd")).map_err(errno)?;
+    let on_device = |path: &Path| {
+        path.starts_with("/dev") && fs::metadata(path).is_ok_and(|data| data.rdev() == device)
+    };
+    let found = listed.flatten().filter(|entry| {
+        // What the link says, not what it leads to: that could be anybody's file system.
+        fs::read_link(entry.path()).is_ok_and(|path| on_device(&path))
+    });
+    Ok(found.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The threads of the process `tgid`.
+///
+/// # Errors
+/// `ESRCH` when there is no such process.
+pub fn threads(tgid: u32) -> Result<Vec<u32>, Errno> {
+    let listed = fs::read_dir(format!("/proc/{tgid}/task")).map_err(errno)?;
+    let names = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(names.collect())
+}
+
+fn descriptor_at(path: &str) -> Result<Descriptor, Errno> {
+    let text = fs::read_to_string(path).map_err(|error| match errno(error) {
+        Errno::ENOENT | Errno::ESRCH => Errno::EBADF,
+        Errno::EACCES => Errno::EPERM,
+        other => other,
+    })?;
+    parse_descriptor(&text).ok_or(Errno::EPROTO)
+}
+
+fn read(path: &str) -> Result<String, Errno> {
+    fs::read_to_string(path).map_err(|error| match errno(error) {
+        Errno::ENOENT => Errno::ESRCH,
+        Errno::EACCES => Errno::EPERM,
+        other => other,
+    })
+}
+
+fn errno(error: io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+fn parse_doing(text: &str) -> Option<Doing> {
+    let text = text.trim_end();
+    if text == "running" {
+        return Some(Doing::Running);
+    }
+    let mut words = text.split(' ');
+    let number: i64 = words.next()?.parse().ok()?;
+    if number == -1 {
+        return Some(Doing::Blocked);
+    }
+    let mut hex = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
+    let arguments = [hex()?, hex()?, hex()?, hex()?, hex()?, hex()?];
+    let (stack, instruction) = (hex()?, hex()?);
+    Some(Doing::Syscall(Syscall { number, arguments, stack, instruction }))
+}
+
+fn parse_status(text: &str) -> Option<Status> {
+    let field = |name: &str, place: usize| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().nth(place)?.parse::<u32>().ok()
+    };
+    Some(Status {
+        tgid: field("Tgid:", 0)?,
+        fsuid: field("Uid:", 3)?, // real, effective, saved, file system
+        tracer: field("TracerPid:", 0)?,
+        // A kernel without seccomp has no such line.
+        filtered: field("Seccomp:", 0).unwrap_or(0) != 0,
+    })
+}
+
+fn parse_descriptor(text: &str) -> Option<Descriptor> {
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    Some(Descriptor {
+        flags: u32::from_str_radix(field("flags:")?, 8).ok()?,
+        mount: field("mnt_id:")?.parse().ok()?,
+        inode: field("ino:")?.parse().ok()?,
+        dmabuf: field("exp_name:").is_some() && field("count:").is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_kinds_of_doing() {
+        assert_eq!(parse_doing("running\n"), Some(Doing::Running));
+        assert_eq!(parse_doing("-1 0x7ffc0 0x7f00\n"), Some(Doing::Blocked));
+        let line = "16 0x3 0xc0405610 0x7ffe10 0x0 0x1 0x2 0x7ffe00 0x7f7b\n";
+        let Some(Doing::Syscall(call)) = parse_doing(line) else { panic!("a call") };
+        assert_eq!((call.number, call.stack, call.instruction), (16, 0x7ffe00, 0x7f7b));
+        assert_eq!(call.arguments, [3, 0xc040_5610, 0x7ffe10, 0, 1, 2]);
+        assert_eq!(parse_doing("16 0x3\n"), None);
+        assert_eq!(parse_doing(""), None);
+    }
+
+    #[test]
+    fn this_thread_is_known() {
+        let tid = nix::unistd::gettid().as_raw().cast_unsigned();
+        let status = status(tid).expect("a status");
+        assert_eq!(status.tgid, std::process::id());
+        assert_eq!(status.fsuid, nix::unistd::geteuid().as_raw());
+        assert!(threads(status.tgid).expect("threads").contains(&tid));
+        assert_eq!(super::status(0), Err(Errno::ESRCH));
+    }
+
+    #[test]
+    fn descriptors_are_told_apart() {
+        let text = "pos:\t0\nflags:\t0100002\nmnt_id:\t16\nino:\t7\n";
+        let plain = Descriptor { flags: 0o100_002, mount: 16, inode: 7, dmabuf: false };
+        assert_eq!(parse_descriptor(text), Some(plain));
+        let text = format!("{text}size:\t4096\ncount:\t2\nexp_name:\tudmabuf\n");
+        assert!(parse_descriptor(&text).expect("a descriptor").dmabuf);
+        assert_eq!(own_descriptor(-1), Err(Errno::EBADF));
+    }
+}

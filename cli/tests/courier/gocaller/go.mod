@@ -1,0 +1,3 @@
+module gocaller
+
+go 1.19

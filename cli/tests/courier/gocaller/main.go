@@ -1,0 +1,62 @@
+// A static Go program that exports from several threads, with the runtime's own signals and
+// garbage collection under way: `gocaller NODE ROUNDS`.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+type exportBuffer struct {
+	kind, index, plane, flags uint32
+	fd                        int32
+	reserved                  [11]uint32
+}
+
+const expbuf = 0xc0405610
+
+func export(node int) error {
+	arg := exportBuffer{kind: 1, flags: syscall.O_CLOEXEC, fd: -77}
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(node), expbuf, uintptr(unsafe.Pointer(&arg)))
+	if errno != 0 {
+		return errno
+	}
+	defer syscall.Close(int(arg.fd))
+	text := make([]byte, 6)
+	if n, err := syscall.Pread(int(arg.fd), text, 0); n != 6 || err != nil || string(text) != "shared" {
+		return fmt.Errorf("number %d: %q, %v", arg.fd, text, err)
+	}
+	return nil
+}
+
+func main() {
+	rounds, _ := strconv.Atoi(os.Args[2])
+	runtime.GOMAXPROCS(4)
+	node, err := syscall.Open(os.Args[1], syscall.O_RDWR, 0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	var group sync.WaitGroup
+	status := 0
+	for worker := 0; worker < 4; worker++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			for i := 0; i < rounds; i++ {
+				if err := export(node); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					status = 1
+				}
+				_ = make([]byte, 100000)
+			}
+		}()
+	}
+	group.Wait()
+	os.Exit(status)
+}

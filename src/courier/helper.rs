@@ -1,0 +1,134 @@
+//! The helper's life: one operation after the other, until the daemon's end of the socket
+//! closes.
+//!
+//! It holds its socket, the transfer file and nothing else: no descriptor of a node and none of
+//! `/dev/cuse`, so that neither its own death nor a stall has a part in the daemon's. It is in a
+//! session of its own and minds no signal but `SIGKILL`: what it has begun with a caller it
+//! finishes.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::inject;
+use super::memory::{self, Way};
+use super::wire::{Operation, Reply, Request};
+use crate::sys::process::adopt;
+use crate::sys::{ptrace, scm_rights};
+
+/// Everything that the helper has from the daemon.
+#[derive(Debug)]
+pub(super) struct Link {
+    socket: OwnedFd,
+    transfer: File,
+}
+
+impl Link {
+    /// Tells the daemon. That it is gone is found out at the next [`Link::next`].
+    pub(super) fn say(&self, reply: &Reply, fds: &[BorrowedFd<'_>]) {
+        let _ = scm_rights::send(&self.socket, reply.as_bytes(), fds);
+    }
+
+    fn next(&self) -> Result<Option<(Request, Vec<OwnedFd>)>, Errno> {
+        let (mut request, mut fds) = (Request::new_zeroed(), Vec::new());
+        loop {
+            match scm_rights::receive(&self.socket, request.as_mut_bytes(), &mut fds) {
+                Ok(true) => return Ok(Some((request, fds))),
+                Ok(false) | Err(Errno::ECONNRESET) => return Ok(None),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The helper's own life: call it first thing when the program was started as
+/// [`super::HELPER_NAME`]. Returns its exit status.
+#[must_use]
+pub fn helper_main() -> u8 {
+    let Some(link) = link() else { return 2 }; // not started by the daemon
+    if ready().is_err() {
+        return 1;
+    }
+    loop {
+        match link.next() {
+            Ok(Some((request, fds))) => {
+                if serve(&link, &request, fds) == Next::End {
+                    return 1;
+                }
+            }
+            Ok(None) => return 0,
+            Err(_) => return 1,
+        }
+    }
+}
+
+fn link() -> Option<Link> {
+    let mut numbers = std::env::args().skip(1).map(|text| text.parse().ok());
+    let socket = adopt(numbers.next()??).ok()?;
+    let transfer = File::from(adopt(numbers.next()??).ok()?);
+    nix::sys::socket::getsockname::<nix::sys::socket::UnixAddr>(socket.as_raw_fd()).ok()?;
+    Some(Link { socket, transfer })
+}
+
+fn ready() -> std::io::Result<()> {
+    // systemd ends all processes of a unit at once; this one ends with the daemon.
+    let mut deaf = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        deaf.add(signal);
+    }
+    deaf.thread_block()?;
+    ptrace::watch_for_changes()
+}
+
+/// What comes after an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The next one.
+    Request,
+    /// The end: the helper still holds a thread that doesn't stop; its end lets go of it.
+    End,
+}
+
+fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
+    let deadline = Instant::now() + Duration::from_millis(request.deadline.into());
+    let plain = match Operation::from_number(request.operation) {
+        Some(Operation::Read) => {
+            memory::caller(request, Way::Read, &link.transfer, deadline).map(|()| 0)
+        }
+        Some(Operation::Write) => {
+            memory::caller(request, Way::Write, &link.transfer, deadline).map(|()| 0)
+        }
+        Some(Operation::ReadProcess) => process(link, request, Way::Read, fds),
+        Some(Operation::WriteProcess) => process(link, request, Way::Write, fds),
+        Some(Operation::OpenFlags) => memory::open_flags(request, deadline).map(i64::from),
+        Some(Operation::Process) => match memory::identify(request, deadline) {
+            Ok((tgid, process, memory)) => {
+                link.say(&Reply::value(tgid.into()), &[process.as_fd(), memory.as_fd()]);
+                return Next::Request;
+            }
+            Err(error) => Err(error),
+        },
+        Some(Operation::Take) => match memory::take(request, deadline) {
+            Ok(taken) => {
+                link.say(&Reply::value(0), &[taken.as_fd()]);
+                return Next::Request;
+            }
+            Err(error) => Err(error),
+        },
+        Some(Operation::Give) => return inject::give(link, request, fds, deadline),
+        None => Err(Errno::ENOSYS),
+    };
+    link.say(&plain.map_or_else(Reply::error, Reply::value), &[]);
+    Next::Request
+}
+
+fn process(link: &Link, request: &Request, way: Way, fds: Vec<OwnedFd>) -> Result<i64, Errno> {
+    let mut fds = fds.into_iter();
+    let (Some(process), Some(memory)) = (fds.next(), fds.next()) else { return Err(Errno::EINVAL) };
+    memory::process(request, way, &link.transfer, &process, &memory.into()).map(|()| 0)
+}

@@ -1,0 +1,160 @@
+//! A thread that is held at the end of its `ioctl`, and can be made to make system calls.
+
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use super::arch::{Architecture, Native};
+use crate::courier::reason::GiveError;
+use crate::courier::site;
+use crate::courier::wire::Request;
+use crate::sys::procfs::Syscall;
+use crate::sys::ptrace::{self, Registers, Stop};
+
+/// How long a call in the caller may take before it is interrupted, and then again before the
+/// caller is given up. None of them waits for anything but the caller's own memory.
+const CALL: Duration = Duration::from_millis(500);
+
+/// How long to wait for what is left of a caller that dies.
+const DEATH: Duration = Duration::from_millis(200);
+
+/// All signals.
+const ALL: u64 = u64::MAX;
+
+/// Waits until `tid` stands still.
+///
+/// # Errors
+/// [`GiveError::Gone`] when it has ended; [`GiveError::TimedOut`].
+pub(super) fn wait(tid: u32, deadline: Instant) -> Result<Stop, GiveError> {
+    loop {
+        match ptrace::stop_of(tid)? {
+            Some(Stop::Ended) => return Err(GiveError::Gone),
+            Some(stop) => return Ok(stop),
+            None => {}
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(GiveError::TimedOut);
+        }
+        ptrace::wait_for_change(left);
+    }
+}
+
+/// After an `ESRCH`: waits for the end of a thread that is dying, so that no zombie remains.
+pub(super) fn bury(tid: u32) {
+    let deadline = Instant::now() + DEATH;
+    while let Ok(Stop::Held | Stop::Syscall | Stop::Signal(_)) = wait(tid, deadline) {
+        if ptrace::run(tid, 0).is_err() {
+            return;
+        }
+    }
+}
+
+/// A thread that stands still behind its call, all its signals blocked. [`Held::release`] puts
+/// it back.
+#[derive(Debug)]
+pub(super) struct Held {
+    tid: u32,
+    /// As it came out of its call.
+    registers: Registers,
+    /// The signals that it blocks itself.
+    mask: u64,
+}
+
+impl Held {
+    /// Takes over the request's thread, which stands still, if it does so behind the request's
+    /// call, which succeeded. `seen` is where and how it made that call, if that is known.
+    ///
+    /// # Errors
+    /// [`GiveError::Gone`] when the call failed by itself (nobody answered it);
+    /// [`GiveError::Unexpected`] when it stands elsewhere. Nothing was changed then.
+    pub(super) fn take(request: &Request, seen: Option<&Syscall>) -> Result<Self, GiveError> {
+        let tid = request.tid;
+        let registers = ptrace::registers(tid)?;
+        let (number, arguments) = Native::made(&registers);
+        let (instruction, stack) = (Native::instruction(&registers), Native::stack(&registers));
+        site::is_this(request, number, arguments).map_err(|_| GiveError::Unexpected)?;
+        if seen.is_some_and(|seen| (seen.instruction, seen.stack) != (instruction, stack)) {
+            return Err(GiveError::Unexpected);
+        }
+        is_call(ptrace::peek(tid, instruction.wrapping_sub(INSTRUCTION_LEN))?)?;
+        if Native::result(&registers) != 0 {
+            return Err(GiveError::Gone);
+        }
+        let mask = ptrace::blocked_signals(tid)?;
+        ptrace::block_signals(tid, ALL)?;
+        Ok(Self { tid, registers, mask })
+    }
+
+    /// Has the thread make a system call.
+    ///
+    /// # Errors
+    /// [`GiveError::Call`] with what the call failed with; [`GiveError::Gone`];
+    /// [`GiveError::TimedOut`], after which the thread doesn't stand still.
+    pub(super) fn call(&self, number: i64, arguments: [u64; 4]) -> Result<i64, GiveError> {
+        ptrace::set_registers(self.tid, &Native::call(&self.registers, number, arguments))?;
+        self.to_syscall()?; // the beginning
+        self.to_syscall()?; // the end
+        let result = Native::result(&ptrace::registers(self.tid)?);
+        match i32::try_from(result) {
+            Ok(errno @ -4095..0) => Err(GiveError::Call(Errno::from_raw(-errno))),
+            _ => Ok(result),
+        }
+    }
+
+    fn to_syscall(&self) -> Result<(), GiveError> {
+        let mut interrupted = false;
+        ptrace::run_to_syscall(self.tid, 0)?;
+        loop {
+            match wait(self.tid, Instant::now() + CALL) {
+                Ok(Stop::Syscall) => return Ok(()),
+                // A stop of the whole process; it takes effect when we let go.
+                Ok(Stop::Held) => ptrace::run_to_syscall(self.tid, 0)?,
+                // All are blocked; one that comes nevertheless is an exception that this
+                // processor raised, and to be delivered.
+                Ok(Stop::Signal(signal)) => ptrace::run_to_syscall(self.tid, signal)?,
+                Ok(Stop::Ended) => return Err(GiveError::Gone),
+                Err(GiveError::TimedOut) if !interrupted => {
+                    ptrace::interrupt(self.tid)?;
+                    interrupted = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Lets the thread go: it comes back from its call with `result`, and is otherwise as it was.
+    ///
+    /// # Errors
+    /// [`GiveError::Gone`].
+    pub(super) fn release(self, result: i64) -> Result<(), GiveError> {
+        ptrace::set_registers(self.tid, &Native::returned(&self.registers, result))?;
+        ptrace::block_signals(self.tid, self.mask)?;
+        Ok(ptrace::detach(self.tid, 0)?)
+    }
+}
+
+/// Length of the instruction that makes a system call, in bytes.
+pub(super) const INSTRUCTION_LEN: u64 = Native::INSTRUCTION.len() as u64;
+
+/// Whether `word`, as it lies in memory, begins with the instruction that makes a system call.
+///
+/// # Errors
+/// [`GiveError::ForeignCall`].
+fn is_call(word: u64) -> Result<(), GiveError> {
+    let is = word.to_ne_bytes().starts_with(Native::INSTRUCTION);
+    if is { Ok(()) } else { Err(GiveError::ForeignCall) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn only_the_native_instruction_is_one() {
+        assert_eq!(is_call(u64::from_ne_bytes([0x0f, 0x05, 0xc3, 0, 0, 0, 0, 0])), Ok(()));
+        let int80 = u64::from_ne_bytes([0xcd, 0x80, 0xc3, 0, 0, 0, 0, 0]);
+        assert_eq!(is_call(int80), Err(GiveError::ForeignCall));
+    }
+}

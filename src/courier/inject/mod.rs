@@ -1,0 +1,220 @@
+//! Giving a descriptor to a caller that contains no code of ours. Runs in the helper.
+//!
+//! The caller sits in an `ioctl` of ours. It is seized, told to stop, and its call answered; so
+//! it stands still on its way back to user space, where it is made to receive the descriptor
+//! ([`receive`]), and is then put back as it was, with the number in its struct. Nothing of the
+//! caller is written but that struct of 64 bytes, which the call writes anyway.
+//!
+//! When the daemon dies before it has answered, the call fails by itself and the caller is let go
+//! untouched. When it dies later, the helper goes on to the end.
+
+mod arch;
+mod held;
+mod receive;
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use zerocopy::IntoBytes;
+
+use super::helper::{Link, Next};
+use super::reason::GiveError;
+use super::site::{self, Site};
+use super::wire::{Reply, Request};
+use crate::sys::process_vm;
+use crate::sys::procfs::{self, Status, Syscall};
+use crate::sys::ptrace::{self, Stop};
+use arch::{Architecture, Native};
+use held::Held;
+use receive::Receiver;
+
+/// Size of `struct v4l2_exportbuffer` in bytes.
+const SCRATCH: usize = 64;
+
+/// Where the number belongs in it.
+const FD: usize = 16;
+
+/// How long a thread that is to be let go untouched may take to stop.
+const LET_GO: Duration = Duration::from_millis(500);
+
+/// Whether this processor's registers are known.
+pub(super) const SUPPORTED: bool = Native::SUPPORTED;
+
+/// A thread of which this helper is the tracer.
+struct Seized {
+    /// Where and how it was made, if the kernel tells.
+    call: Option<Syscall>,
+    tgid: u32,
+    /// Whether its system calls are filtered for all that.
+    filtered: bool,
+    /// The struct as it was before the call.
+    before: [u8; SCRATCH],
+}
+
+/// [`super::wire::Operation::Give`].
+pub(super) fn give(link: &Link, request: &Request, fds: Vec<OwnedFd>, deadline: Instant) -> Next {
+    let Some(descriptor) = fds.into_iter().next() else {
+        link.say(&GiveError::Helper.reply(), &[]);
+        return Next::Request;
+    };
+    let (given, next) = match seize(request, deadline) {
+        Ok(seized) => hold(link, request, &seized, &descriptor, deadline),
+        Err((error, next)) => (Err(error), next),
+    };
+    // The buffer is the caller's, or nobody's, before the daemon knows how it went.
+    drop(descriptor);
+    link.say(&given.map_or_else(GiveError::reply, |fd| Reply::value(fd.into())), &[]);
+    ptrace::reap();
+    next
+}
+
+/// Becomes the tracer of the thread, if it sits in the call.
+fn seize(request: &Request, deadline: Instant) -> Result<Seized, (GiveError, Next)> {
+    let no = |error: GiveError| (error, Next::Request);
+    if !SUPPORTED {
+        return Err(no(GiveError::Processor));
+    }
+    let mut before = [0; SCRATCH];
+    let status = site::check(request, deadline).map_err(|error| no(error.into()))?.status;
+    process_vm::read(request.tid, request.arg, &mut before).map_err(|error| no(error.into()))?;
+    let filtered = attach(request.tid, &status).map_err(no)?;
+    // From here on the number can't come to mean another thread.
+    match site::check(request, deadline) {
+        Ok(Site { call, status }) => Ok(Seized { call, tgid: status.tgid, filtered, before }),
+        Err(error) => {
+            let next = let_go(request.tid, Instant::now() + LET_GO);
+            Err((error.into(), next))
+        }
+    }
+}
+
+/// Seizes, with the thread's filters suspended where it has some. Says whether they are in force.
+fn attach(tid: u32, status: &Status) -> Result<bool, GiveError> {
+    use nix::errno::Errno;
+    if status.tracer != 0 {
+        return Err(GiveError::Traced(status.tracer));
+    }
+    match ptrace::seize(tid, true) {
+        Ok(()) => return Ok(false),
+        Err(Errno::EPERM | Errno::EINVAL) if status.filtered => {
+            return Err(why_not(tid).unwrap_or(GiveError::Filtered));
+        }
+        Err(Errno::EPERM | Errno::EINVAL) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match ptrace::seize(tid, false) {
+        Ok(()) => Ok(procfs::status(tid).is_ok_and(|status| status.filtered)),
+        Err(Errno::EPERM) => Err(why_not(tid).unwrap_or(GiveError::Forbidden)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether it is a tracer that came first.
+fn why_not(tid: u32) -> Option<GiveError> {
+    let tracer = procfs::status(tid).ok()?.tracer;
+    (tracer != 0).then_some(GiveError::Traced(tracer))
+}
+
+/// Has the call answered, and the descriptor received.
+fn hold(
+    link: &Link,
+    request: &Request,
+    seized: &Seized,
+    descriptor: &OwnedFd,
+    deadline: Instant,
+) -> (Result<i32, GiveError>, Next) {
+    let tid = request.tid;
+    if let Err(error) = ptrace::interrupt(tid) {
+        held::bury(tid);
+        return (Err(error.into()), Next::Request);
+    }
+    link.say(&Reply::seized(), &[]);
+    let held = match held::wait(tid, deadline) {
+        Ok(Stop::Held) => Held::take(request, seized.call.as_ref()).map_err(|error| (error, 0)),
+        Ok(Stop::Signal(signal)) => Err((GiveError::Unexpected, signal)),
+        Ok(Stop::Syscall | Stop::Ended) => Err((GiveError::Unexpected, 0)),
+        // Nothing was changed, and the end of this process lets go of it.
+        Err(GiveError::TimedOut) => return (Err(GiveError::TimedOut), Next::End),
+        Err(error) => Err((error, 0)),
+    };
+    let held = match held {
+        Ok(held) => held,
+        Err((error, signal)) => {
+            // It stands still, untouched, or is gone.
+            if ptrace::detach(tid, signal).is_err() {
+                held::bury(tid);
+            }
+            return (Err(error), Next::Request);
+        }
+    };
+    let given = receive(request, seized, &held, descriptor);
+    if given == Err(GiveError::TimedOut) {
+        return (given, Next::End); // it doesn't stand still
+    }
+    let result = given.map_or_else(|error| -i64::from(error.errno() as i32), |_| 0);
+    match held.release(result) {
+        Ok(()) => (given, Next::Request),
+        Err(error) => {
+            held::bury(tid);
+            (Err(error), Next::Request)
+        }
+    }
+}
+
+/// The caller receives the descriptor, and its struct gets the number, or is as before.
+fn receive(
+    request: &Request,
+    seized: &Seized,
+    held: &Held,
+    descriptor: &OwnedFd,
+) -> Result<i32, GiveError> {
+    if seized.filtered {
+        return Err(GiveError::Filtered); // set by another thread, after the first look
+    }
+    let mut after = [0; SCRATCH];
+    process_vm::read(request.tid, request.arg, &mut after)?;
+    let receiver = Receiver { held, tid: request.tid, tgid: seized.tgid, scratch: request.arg };
+    let given = receiver.receive(descriptor, request.number != 0);
+    let content = match given {
+        Ok(fd) => {
+            if let Some(place) = after.get_mut(FD..FD + size_of::<i32>()) {
+                place.copy_from_slice(fd.as_bytes());
+            }
+            after
+        }
+        Err(_) => seized.before,
+    };
+    if given == Err(GiveError::TimedOut) {
+        return given;
+    }
+    match (process_vm::write(request.tid, request.arg, &content), given) {
+        (Ok(()), given) => given,
+        (Err(_), Err(first)) => Err(first),
+        (Err(error), Ok(fd)) => {
+            receiver.close(fd)?;
+            Err(error.into())
+        }
+    }
+}
+
+/// Lets go of a thread that turned out to be in no call of ours, as soon as it stops.
+fn let_go(tid: u32, deadline: Instant) -> Next {
+    if ptrace::interrupt(tid).is_ok() {
+        match held::wait(tid, deadline) {
+            Ok(Stop::Signal(signal)) => {
+                if ptrace::detach(tid, signal).is_ok() {
+                    return Next::Request;
+                }
+            }
+            Ok(_) => {
+                if ptrace::detach(tid, 0).is_ok() {
+                    return Next::Request;
+                }
+            }
+            Err(GiveError::TimedOut) => return Next::End,
+            Err(_) => {}
+        }
+    }
+    held::bury(tid);
+    Next::Request
+}

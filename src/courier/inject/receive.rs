@@ -1,0 +1,258 @@
+//! What the held thread is made to do: receive one descriptor under its lowest free number.
+//!
+//! 1. `socketpair`: the two lowest free numbers, say *n* < *m*. The helper duplicates *m*
+//!    (`pidfd_getfd`), checks that it is one end of a pair of that process, and puts the message
+//!    with the descriptor into it.
+//! 2. `close(m)`, and `recvmsg(n)` receives the descriptor, most often as *m*.
+//! 3. `dup3(m, n)`: it has the lowest number now, and the socket there is closed in one go.
+//! 4. `close(m)`.
+//!
+//! A pair leads nowhere else: no name that others could connect to, no socket of the caller's
+//! that is connected to root, and nothing but the caller itself at its other end, which the
+//! credentials of the socket prove. What another thread of the caller can do meanwhile to *n*
+//! and *m* it does to itself: the buffer is that process's to have anyhow.
+//!
+//! The kernel's own `EXPBUF` needs one free number, this needs two. So when there are not two,
+//! the limit is raised by two for the moment; the numbers that the pair gets then tell whether
+//! there is one free number (*n* lies below the old limit) or none.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, getsockname, getsockopt, sockopt};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+use super::held::Held;
+use crate::courier::reason::GiveError;
+use crate::sys::pidfd::{self, DescriptorLimit};
+use crate::sys::{process_vm, scm_rights};
+
+/// A thread that is held, and what it takes to let it receive.
+pub(super) struct Receiver<'a> {
+    pub(super) held: &'a Held,
+    pub(super) tid: u32,
+    pub(super) tgid: u32,
+    /// 64 bytes of the caller's that may be overwritten.
+    pub(super) scratch: u64,
+}
+
+/// What `recvmsg` is given: `struct msghdr`. Its own first bytes take the control message; the
+/// kernel has read them by then, and doesn't look at them again.
+#[derive(Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+struct MessageHeader {
+    name: u64,
+    name_len: u64,
+    parts: u64,
+    parts_len: u64,
+    control: u64,
+    control_len: u64,
+    flags: u64,
+}
+
+/// What lies at its beginning afterwards: `struct cmsghdr` and one descriptor.
+#[derive(Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+struct Received {
+    len: u64,
+    level: i32,
+    kind: i32,
+    fd: i32,
+    padding: i32,
+}
+
+/// How many numbers are free in the caller.
+enum Room {
+    /// Enough.
+    Plenty(Pair),
+    /// One, and the limit was raised from this.
+    Raised(Pair, DescriptorLimit),
+}
+
+struct Pair {
+    low: i32,
+    high: i32,
+}
+
+impl Receiver<'_> {
+    /// The caller receives `descriptor`; returns the number it got.
+    ///
+    /// # Errors
+    /// [`GiveError`]; unless the caller is gone or doesn't stop any more, it has no more
+    /// descriptors than before.
+    pub(super) fn receive(&self, descriptor: &OwnedFd, cloexec: bool) -> Result<i32, GiveError> {
+        match self.room()? {
+            Room::Plenty(pair) => self.receive_over(&pair, descriptor, cloexec),
+            Room::Raised(pair, limit) => {
+                let received = self.receive_over(&pair, descriptor, cloexec);
+                self.lower(limit);
+                received
+            }
+        }
+    }
+
+    /// Makes the pair.
+    fn room(&self) -> Result<Room, GiveError> {
+        match self.pair() {
+            Err(GiveError::Call(Errno::EMFILE)) => {}
+            made => return Ok(Room::Plenty(made?)),
+        }
+        let limit = pidfd::descriptor_limit(self.tgid, None).map_err(|_| GiveError::TableFull)?;
+        let raised = raised(limit);
+        // EPERM: above the machine's `fs.nr_open`.
+        pidfd::descriptor_limit(self.tgid, Some(raised)).map_err(|_| GiveError::TableFull)?;
+        match self.pair() {
+            Ok(pair) if u64::try_from(pair.low).is_ok_and(|low| low < limit.soft) => {
+                Ok(Room::Raised(pair, limit))
+            }
+            Ok(pair) => {
+                let closed = self.close(pair.high).and(self.close(pair.low));
+                self.lower(limit);
+                closed.and(Err(GiveError::TableFull))
+            }
+            Err(error) => {
+                self.lower(limit);
+                Err(match error {
+                    GiveError::Call(Errno::EMFILE) => GiveError::TableFull,
+                    other => other,
+                })
+            }
+        }
+    }
+
+    /// Puts the limit back, unless the process has set another meanwhile.
+    fn lower(&self, limit: DescriptorLimit) {
+        if pidfd::descriptor_limit(self.tgid, None) == Ok(raised(limit)) {
+            // It fails only when the process is gone.
+            let _ = pidfd::descriptor_limit(self.tgid, Some(limit));
+        }
+    }
+
+    fn pair(&self) -> Result<Pair, GiveError> {
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        let arguments = [number(libc::AF_UNIX), number(kind), 0, self.scratch];
+        self.held.call(libc::SYS_socketpair, arguments)?;
+        let mut made = [0_i32; 2];
+        process_vm::read(self.tid, self.scratch, made.as_mut_bytes())?;
+        let [low, high] = made;
+        Ok(Pair { low: low.min(high), high: low.max(high) })
+    }
+
+    fn receive_over(
+        &self,
+        pair: &Pair,
+        descriptor: &OwnedFd,
+        cloexec: bool,
+    ) -> Result<i32, GiveError> {
+        let filled = self.fill(pair.high, descriptor);
+        let filled = self.close(pair.high).and(filled);
+        let received = filled.and_then(|()| self.receive_from(pair.low));
+        let received = match received {
+            Ok(received) => received,
+            Err(error) => return self.close(pair.low).and(Err(error)),
+        };
+        let flags = if cloexec { number(libc::O_CLOEXEC) } else { 0 };
+        let arguments = [number(received), number(pair.low), flags, 0];
+        let moved = self.held.call(libc::SYS_dup3, arguments);
+        let moved = self.close(received).and(moved);
+        match moved {
+            Ok(_) => Ok(pair.low),
+            Err(error) => self.close(pair.low).and(Err(error)),
+        }
+    }
+
+    /// Puts the message into the caller's end `fd` of the pair.
+    fn fill(&self, fd: i32, descriptor: &OwnedFd) -> Result<(), GiveError> {
+        // Another thread of the caller can have put something else there. So first a look that
+        // asks no file system, …
+        let link = fs::read_link(format!("/proc/{}/fd/{fd}", self.tid));
+        if !link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:")) {
+            return Err(GiveError::Unexpected);
+        }
+        let end = match pidfd::open_thread(self.tid) {
+            Ok(thread) => pidfd::getfd(thread, fd)?,
+            Err(_) => pidfd::getfd(pidfd::open(self.tgid)?, fd)?,
+        };
+        // … then the proof: both ends belong to the caller.
+        let address = getsockname::<nix::sys::socket::SockaddrStorage>(end.as_raw_fd())?;
+        let family = nix::sys::socket::SockaddrLike::family(&address);
+        let peer = getsockopt(&end, sockopt::PeerCredentials)?;
+        if family != Some(AddressFamily::Unix) || peer.pid().cast_unsigned() != self.tgid {
+            return Err(GiveError::Unexpected);
+        }
+        Ok(scm_rights::send(&end, &[0], &[descriptor.as_fd()])?)
+    }
+
+    /// The caller receives what lies in its end `fd`.
+    fn receive_from(&self, fd: i32) -> Result<i32, GiveError> {
+        let header = MessageHeader {
+            control: self.scratch,
+            control_len: size_of::<Received>() as u64,
+            ..MessageHeader::new_zeroed()
+        };
+        process_vm::write(self.tid, self.scratch, header.as_bytes())?;
+        let flags = number(libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC);
+        self.held.call(libc::SYS_recvmsg, [number(fd), self.scratch, flags, 0])?;
+        let mut received = Received::new_zeroed();
+        process_vm::read(self.tid, self.scratch, received.as_mut_bytes())?;
+        let expected = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+        // Other threads can have taken all numbers meanwhile: then no control message came.
+        if (received.level, received.kind) == expected && received.len == RECEIVED_LEN {
+            Ok(received.fd)
+        } else {
+            Err(GiveError::TableFull)
+        }
+    }
+
+    pub(super) fn close(&self, fd: i32) -> Result<(), GiveError> {
+        match self.held.call(libc::SYS_close, [number(fd), 0, 0, 0]) {
+            // Whatever it was that was closed: it is.
+            Ok(_) | Err(GiveError::Call(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// `CMSG_LEN(sizeof(int))`.
+const RECEIVED_LEN: u64 = 20;
+
+/// Room for the pair.
+fn raised(limit: DescriptorLimit) -> DescriptorLimit {
+    let soft = limit.soft.saturating_add(2);
+    DescriptorLimit { soft, hard: limit.hard.max(soft) }
+}
+
+/// A number as a register holds it.
+fn number(value: i32) -> u64 {
+    i64::from(value).cast_unsigned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_structs_are_the_kernels() {
+        assert_eq!(size_of::<MessageHeader>(), size_of::<libc::msghdr>());
+        assert_eq!(
+            std::mem::offset_of!(MessageHeader, control),
+            std::mem::offset_of!(libc::msghdr, msg_control)
+        );
+        assert_eq!(
+            std::mem::offset_of!(MessageHeader, control_len),
+            std::mem::offset_of!(libc::msghdr, msg_controllen)
+        );
+        assert!(size_of::<Received>() <= std::mem::offset_of!(MessageHeader, control));
+        assert!(size_of::<MessageHeader>() <= super::super::SCRATCH);
+        assert_eq!(RECEIVED_LEN as usize, size_of::<libc::cmsghdr>() + size_of::<i32>());
+    }
+
+    #[test]
+    fn a_raised_limit_keeps_what_it_can() {
+        let limit = |soft, hard| DescriptorLimit { soft, hard };
+        assert_eq!(raised(limit(10, 100)), limit(12, 100));
+        assert_eq!(raised(limit(10, 10)), limit(12, 12));
+        assert_eq!(raised(limit(u64::MAX, u64::MAX)), limit(u64::MAX, u64::MAX));
+    }
+}

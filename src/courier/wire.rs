@@ -1,0 +1,121 @@
+//! What a worker and its helper say to each other: messages of fixed size over a
+//! `SOCK_SEQPACKET` socket, descriptors beside them. The two are one program, so the numbers are
+//! in native order and there is no version.
+
+use nix::errno::Errno;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What the helper is to do. The fields that an operation has no use for are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub(super) struct Request {
+    /// An [`Operation`].
+    pub operation: u32,
+    /// The thread.
+    pub tid: u32,
+    /// The user that the thread belongs to.
+    pub uid: u32,
+    /// The call that it sits in.
+    pub cmd: u32,
+    /// The call's argument.
+    pub arg: u64,
+    /// Where in the caller.
+    pub address: u64,
+    /// How much.
+    pub len: u64,
+    /// A descriptor of the caller's, or 1 for close-on-exec, or a process's number.
+    pub number: i32,
+    /// How long the helper may take, in milliseconds.
+    pub deadline: u32,
+}
+
+/// The operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Operation {
+    /// Caller's memory → transfer file.
+    Read = 1,
+    /// Transfer file → caller's memory.
+    Write = 2,
+    /// → pidfd, `mem`, and the tgid as value.
+    Process = 3,
+    /// (pidfd, `mem`) Process's memory → transfer file.
+    ReadProcess = 4,
+    /// (pidfd, `mem`) Transfer file → process's memory.
+    WriteProcess = 5,
+    /// → flags of the calling descriptor as value.
+    OpenFlags = 6,
+    /// → the descriptor.
+    Take = 7,
+    /// (descriptor) → `SEIZED`, then the caller's number as value.
+    Give = 8,
+}
+
+impl Operation {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Read,
+        Self::Write,
+        Self::Process,
+        Self::ReadProcess,
+        Self::WriteProcess,
+        Self::OpenFlags,
+        Self::Take,
+        Self::Give,
+    ];
+
+    pub(super) fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| *operation as u32 == number)
+    }
+}
+
+/// What the helper answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub(super) struct Reply {
+    /// [`DONE`], [`SEIZED`] or [`REFUSED`].
+    pub stage: u32,
+    /// 0, or why not.
+    pub errno: i32,
+    /// Result of an operation, or more on the reason.
+    pub value: i64,
+    /// A reason of [`super::GiveError`], 0 for none.
+    pub reason: u32,
+    /// Zero.
+    pub padding: u32,
+}
+
+/// The operation is over.
+pub(super) const DONE: u32 = 1;
+/// [`Operation::Give`]: the thread is held; the daemon is to answer its call.
+pub(super) const SEIZED: u32 = 2;
+
+impl Reply {
+    pub(super) fn value(value: i64) -> Self {
+        Self { stage: DONE, errno: 0, value, reason: 0, padding: 0 }
+    }
+
+    pub(super) fn error(errno: Errno) -> Self {
+        Self { stage: DONE, errno: errno as i32, value: 0, reason: 0, padding: 0 }
+    }
+
+    pub(super) fn seized() -> Self {
+        Self { stage: SEIZED, errno: 0, value: 0, reason: 0, padding: 0 }
+    }
+}
+
+/// Size of the file through which memory crosses, in bytes: one piece of a larger transfer.
+/// Larger pieces cost resident memory in each worker, smaller ones a round trip (20 µs) each.
+pub(super) const TRANSFER: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_have_their_own_numbers() {
+        for operation in Operation::ALL {
+            assert_eq!(Operation::from_number(operation as u32), Some(operation));
+        }
+        assert_eq!(Operation::from_number(0), None);
+    }
+}

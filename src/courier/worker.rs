@@ -1,0 +1,366 @@
+//! A worker: what can be done to a caller, each with a deadline.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::process::Child;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use zerocopy::FromZeros;
+
+use super::process::Helper;
+use super::wire::{DONE, Operation, Reply, Request, SEIZED, TRANSFER};
+use super::{CallSite, GiveError, Process, Program, inject};
+
+/// The most that [`Worker::read_memory`] and [`Worker::write_memory`] move in one go, in bytes:
+/// far above what a control or a plane array can be, and a bound on what a caller's numbers
+/// make the daemon allocate.
+const MOST: usize = 16 << 20;
+
+/// How much longer than the helper itself the daemon waits for the end of an injection, so that
+/// the helper can put the caller back by itself.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A thread's helper, as a job sees it.
+///
+/// All operations answer `ESRCH` when the thread has died or sits in this call no more (there is
+/// nobody to answer then), `ETIMEDOUT` when the deadline passed (the helper is killed and
+/// replaced), `EPERM` when the kernel forbids it (Yama, a security module, a user namespace),
+/// and `EIO` when the helper was lost.
+#[derive(Debug)]
+pub struct Worker {
+    program: Program,
+    deadline: Duration,
+    helper: Option<Helper>,
+    /// Helpers that did not end when they were told to.
+    left_behind: Vec<Child>,
+}
+
+impl Worker {
+    /// Reads `len` bytes at `address` of the caller.
+    ///
+    /// # Errors
+    /// `EFAULT` when not all of it can be read; `EINVAL` over 16 MiB; see [`Worker`].
+    pub fn read_memory(
+        &mut self,
+        site: &CallSite,
+        address: u64,
+        len: usize,
+    ) -> Result<Vec<u8>, Errno> {
+        if len > MOST {
+            return Err(Errno::EINVAL);
+        }
+        let mut bytes = vec![0; len];
+        let mut at = address;
+        for piece in bytes.chunks_mut(TRANSFER) {
+            self.ask(&at_site(Operation::Read, site, at, piece.len()), &[])?;
+            self.fetch(piece)?;
+            at = at.checked_add(piece.len() as u64).ok_or(Errno::EFAULT)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Writes `bytes` at `address` of the caller.
+    ///
+    /// # Errors
+    /// As [`Self::read_memory`]. With `EFAULT` some of it may have been written.
+    pub fn write_memory(
+        &mut self,
+        site: &CallSite,
+        address: u64,
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
+        if bytes.len() > MOST {
+            return Err(Errno::EINVAL);
+        }
+        let mut at = address;
+        for piece in bytes.chunks(TRANSFER) {
+            self.lay_out(piece)?;
+            self.ask(&at_site(Operation::Write, site, at, piece.len()), &[])?;
+            at = at.checked_add(piece.len() as u64).ok_or(Errno::EFAULT)?;
+        }
+        Ok(())
+    }
+
+    /// The caller's process, to be kept with a USERPTR buffer.
+    ///
+    /// # Errors
+    /// See [`Worker`].
+    pub fn process(&mut self, site: &CallSite) -> Result<Process, Errno> {
+        let (reply, fds) = self.ask(&at_site(Operation::Process, site, 0, 0), &[])?;
+        let mut fds = fds.into_iter();
+        let (Some(pidfd), Some(memory)) = (fds.next(), fds.next()) else { return Err(Errno::EIO) };
+        let tgid = u32::try_from(reply.value).map_err(|_| Errno::EIO)?;
+        Ok(Process { pidfd, memory, tgid })
+    }
+
+    /// Reads `len` bytes at `address` of `process` and hands them to `sink`, piece by piece in
+    /// ascending order (offset, bytes).
+    ///
+    /// # Errors
+    /// `EFAULT` when not all of it can be read; what `sink` answers; see [`Worker`].
+    pub fn read_process(
+        &mut self,
+        process: &Process,
+        address: u64,
+        len: usize,
+        sink: &mut dyn FnMut(usize, &[u8]) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let mut piece = vec![0; len.min(TRANSFER)];
+        for (offset, at, size) in pieces(address, len)? {
+            let bytes = piece.get_mut(..size).ok_or(Errno::EINVAL)?;
+            self.ask_process(Operation::ReadProcess, process, at, size)?;
+            self.fetch(bytes)?;
+            sink(offset, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes `len` bytes at `address` of `process`; `source` fills the pieces, in ascending
+    /// order (offset, bytes to fill).
+    ///
+    /// # Errors
+    /// As [`Self::read_process`]. With `EFAULT` some of it may have been written.
+    pub fn write_process(
+        &mut self,
+        process: &Process,
+        address: u64,
+        len: usize,
+        source: &mut dyn FnMut(usize, &mut [u8]) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let mut piece = vec![0; len.min(TRANSFER)];
+        for (offset, at, size) in pieces(address, len)? {
+            let bytes = piece.get_mut(..size).ok_or(Errno::EINVAL)?;
+            source(offset, bytes)?;
+            self.lay_out(bytes)?;
+            self.ask_process(Operation::WriteProcess, process, at, size)?;
+        }
+        Ok(())
+    }
+
+    /// The flags (`O_NONBLOCK`, access mode, …) that the descriptor on which the call was made
+    /// has now.
+    ///
+    /// # Errors
+    /// `EBADF` when another thread closed it meanwhile, and always where the kernel has no
+    /// `/proc/<tid>/syscall`: see [`Self::open_flags_on`]; see [`Worker`].
+    pub fn open_flags(&mut self, site: &CallSite) -> Result<u32, Errno> {
+        self.open_flags_on(site, 0)
+    }
+
+    /// As [`Self::open_flags`]; where the kernel has no `/proc/<tid>/syscall` (user-mode Linux),
+    /// it is the thread's descriptors on the character device `device` (`st_rdev` of the node)
+    /// that are looked at.
+    ///
+    /// # Errors
+    /// `ENODATA` where it has several such, and they differ; see [`Self::open_flags`].
+    pub fn open_flags_on(&mut self, site: &CallSite, device: u64) -> Result<u32, Errno> {
+        let (reply, _) = self.ask(&at_site(Operation::OpenFlags, site, device, 0), &[])?;
+        u32::try_from(reply.value).map_err(|_| Errno::EIO)
+    }
+
+    /// Takes the caller's descriptor `fd`, if it is a memory file or a dma-buf. Every other kind
+    /// is left alone: already closing a descriptor may hang on somebody's file system.
+    ///
+    /// # Errors
+    /// `EINVAL` for every other kind, closed and negative numbers included; see [`Worker`].
+    pub fn take(&mut self, site: &CallSite, fd: i32) -> Result<OwnedFd, Errno> {
+        let request = Request { number: fd, ..at_site(Operation::Take, site, 0, 0) };
+        let (_, fds) = self.ask(&request, &[])?;
+        fds.into_iter().next().ok_or(Errno::EIO)
+    }
+
+    /// Has the caller, which sits in a call whose argument is a `struct v4l2_exportbuffer`,
+    /// receive `descriptor` under the lowest free number. Returns that number.
+    ///
+    /// `answer` is called exactly once: with `Ok` when the thread is held and the call is to be
+    /// answered with success (the 64 bytes as the caller is to see them, `fd` = -1), or with the
+    /// errno that the call is to be answered with. After `Ok` the helper puts the number in, or,
+    /// when that fails, puts the errno of [`GiveError::errno`] and the struct as it was before
+    /// the call in place. Not even [`GiveError::Lost`] leaves anything for the daemon to do.
+    ///
+    /// # Errors
+    /// [`GiveError`], which says what to do about it; worth one line in the log.
+    pub fn give(
+        &mut self,
+        site: &CallSite,
+        descriptor: OwnedFd,
+        cloexec: bool,
+        answer: impl FnOnce(Result<(), Errno>),
+    ) -> Result<i32, GiveError> {
+        let request = Request { number: cloexec.into(), ..at_site(Operation::Give, site, 0, 0) };
+        let first = self.round(&request, &[descriptor.as_fd()], self.deadline + GRACE);
+        drop(descriptor); // the helper has its own
+        match first {
+            Ok((reply, _)) if reply.stage == SEIZED => answer(Ok(())),
+            Ok((reply, _)) => {
+                let error = GiveError::of_reply(&reply);
+                answer(Err(error.errno()));
+                return Err(error);
+            }
+            Err(error) => {
+                answer(Err(Errno::EIO));
+                return Err(lost(error));
+            }
+        }
+        let last = match &self.helper {
+            Some(helper) => helper.answer(self.deadline + GRACE),
+            None => Err(Errno::EIO),
+        };
+        match last {
+            Ok((Reply { stage: DONE, errno: 0, value, .. }, _)) => {
+                i32::try_from(value).map_err(|_| GiveError::Helper)
+            }
+            Ok((reply, _)) => Err(GiveError::of_reply(&reply)),
+            Err(error) => {
+                self.replace();
+                Err(lost(error))
+            }
+        }
+    }
+
+    /// Whether [`Self::give`] can work at all on this processor. Where it can't, `EXPBUF` is
+    /// better not offered (`ENOTTY`).
+    #[must_use]
+    pub fn can_give() -> bool {
+        inject::SUPPORTED
+    }
+
+    /// The helper's process number, or 0 while there is none; for tests, which kill it.
+    #[must_use]
+    pub fn helper_id(&self) -> u32 {
+        self.helper.as_ref().map_or(0, Helper::id)
+    }
+
+    pub(super) fn new(program: Program, deadline: Duration) -> std::io::Result<Self> {
+        let helper = Some(Helper::start(&program)?);
+        Ok(Self { program, deadline, helper, left_behind: Vec::new() })
+    }
+
+    /// Lets the helper end. Those that were left behind are handed over.
+    pub(super) fn end(&mut self) -> Vec<Child> {
+        self.left_behind.extend(self.helper.take().and_then(Helper::end));
+        self.left_behind()
+    }
+
+    /// Hands over the helpers that did not end when they were told to.
+    pub(super) fn left_behind(&mut self) -> Vec<Child> {
+        std::mem::take(&mut self.left_behind)
+    }
+
+    /// One request that has one answer.
+    fn ask(
+        &mut self,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
+        let (reply, fds) = self.round(request, fds, self.deadline)?;
+        if reply.errno == 0 { Ok((reply, fds)) } else { Err(Errno::from_raw(reply.errno)) }
+    }
+
+    fn ask_process(
+        &mut self,
+        operation: Operation,
+        process: &Process,
+        address: u64,
+        len: usize,
+    ) -> Result<(), Errno> {
+        let number = process.tgid.cast_signed();
+        let request = Request { number, ..plain(operation, address, len) };
+        self.ask(&request, &[process.pidfd.as_fd(), process.memory.as_fd()]).map(drop)
+    }
+
+    /// Sends a request and waits for the first answer. Without one the helper is replaced.
+    fn round(
+        &mut self,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+        most: Duration,
+    ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
+        let deadline = u32::try_from(self.deadline.as_millis()).unwrap_or(u32::MAX);
+        let request = Request { deadline, ..*request };
+        // A helper that ended since its last job (killed by somebody, or by itself with a
+        // thread that would not stop) is found out here, before anything has begun.
+        if self.helper()?.ask(&request, fds).is_err() {
+            self.replace();
+            self.helper()?.ask(&request, fds).map_err(|_| Errno::EIO)?;
+        }
+        let answer = self.helper()?.answer(most);
+        if answer.is_err() {
+            self.replace();
+        }
+        answer
+    }
+
+    fn helper(&mut self) -> Result<&Helper, Errno> {
+        if self.helper.is_none() {
+            let started = Helper::start(&self.program);
+            self.helper = Some(started.map_err(|error| {
+                tracing::warn!("no helper process can be started: {error}");
+                Errno::EIO
+            })?);
+        }
+        self.helper.as_ref().ok_or(Errno::EIO)
+    }
+
+    /// Ends the helper by force; the next request starts another.
+    fn replace(&mut self) {
+        if let Some(helper) = self.helper.take() {
+            tracing::warn!("helper process {} is replaced", helper.id());
+            self.left_behind.extend(helper.kill());
+        }
+    }
+
+    /// Takes what the helper put into the transfer file.
+    fn fetch(&self, bytes: &mut [u8]) -> Result<(), Errno> {
+        let helper = self.helper.as_ref().ok_or(Errno::EIO)?;
+        helper.transfer.read_exact_at(bytes, 0).map_err(|_| Errno::EIO)
+    }
+
+    /// Puts into the transfer file what the helper is to write.
+    fn lay_out(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        self.helper()?.transfer.write_all_at(bytes, 0).map_err(|_| Errno::EIO)
+    }
+}
+
+fn lost(error: Errno) -> GiveError {
+    if error == Errno::ETIMEDOUT { GiveError::TimedOut } else { GiveError::Helper }
+}
+
+fn plain(operation: Operation, address: u64, len: usize) -> Request {
+    let operation = operation as u32;
+    Request { operation, address, len: len as u64, ..Request::new_zeroed() }
+}
+
+fn at_site(operation: Operation, site: &CallSite, address: u64, len: usize) -> Request {
+    let (tid, uid) = (site.caller.tid, site.caller.uid);
+    Request { tid, uid, cmd: site.cmd, arg: site.arg, ..plain(operation, address, len) }
+}
+
+/// The pieces of a transfer: offset, address, size.
+fn pieces(address: u64, len: usize) -> Result<impl Iterator<Item = (usize, u64, usize)>, Errno> {
+    address.checked_add(len as u64).ok_or(Errno::EFAULT)?;
+    let piece = move |offset: usize| {
+        (offset, address.wrapping_add(offset as u64), TRANSFER.min(len - offset))
+    };
+    Ok((0..len).step_by(TRANSFER).map(piece))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_the_whole_once() {
+        let found: Vec<_> = pieces(100, 2 * TRANSFER + 1).expect("pieces").collect();
+        let step = TRANSFER as u64;
+        let expected = [
+            (0, 100, TRANSFER),
+            (TRANSFER, 100 + step, TRANSFER),
+            (2 * TRANSFER, 100 + 2 * step, 1),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(pieces(7, 0).expect("pieces").count(), 0);
+        assert_eq!(pieces(u64::MAX, 1).map(|_| ()), Err(Errno::EFAULT));
+    }
+}
