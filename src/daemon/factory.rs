@@ -12,9 +12,7 @@ use crate::device::clock::Monotonic;
 use crate::device::sink::snapshot;
 use crate::device::spec::{NodeSpec, SharedLimits};
 use crate::device::{Device, SlotView};
-use crate::shrbuf::{
-    self, Backings, BufferId, Limits, PlaneMemory, Reaper, Registry, Viewer,
-};
+use crate::shrbuf::{self, Backings, BufferId, Limits, PlaneMemory, Reaper, Registry, Viewer};
 use crate::transport::{self, CuseNode, Services};
 
 /// The factory of nodes that stand in `/dev`.
@@ -31,14 +29,10 @@ pub fn factory(limits: SharedLimits) -> Result<Box<dyn NodeFactory>, StartError>
         .map_err(failed("start the helper processes"))?;
     let limits = Limits { uid_bytes: limits.bytes_per_uid, ..Limits::default() };
     let registry = Registry::new(limits, Backings::probe());
-    let reaper =
-        Reaper::start(Arc::clone(&registry)).map_err(failed("start the thread that frees orphans"))?;
-    let services = Services {
-        registry,
-        workers,
-        tickets: Tickets::new(),
-        clock: Arc::new(Monotonic),
-    };
+    let reaper = Reaper::start(Arc::clone(&registry))
+        .map_err(failed("start the thread that frees orphans"))?;
+    let services =
+        Services { registry, workers, tickets: Tickets::new(), clock: Arc::new(Monotonic) };
     Ok(Box::new(CuseNodes { services: Arc::new(services), all: Arc::default(), _reaper: reaper }))
 }
 
@@ -68,7 +62,8 @@ struct Handle {
 
 impl NodeFactory for CuseNodes {
     fn start(&self, spec: &NodeSpec) -> Result<Box<dyn Node>, StartError> {
-        let number = spec.number.ok_or_else(|| StartError::Unfit("the node has no number".into()))?;
+        let number =
+            spec.number.ok_or_else(|| StartError::Unfit("the node has no number".into()))?;
         let Services { registry, clock, .. } = &*self.services;
         let device = Device::from_spec(spec, Arc::clone(registry), Arc::clone(clock))?;
         let cuse = CuseNode::start(&spec.name, number, device, &self.services)
@@ -126,15 +121,11 @@ impl Node for Handle {
     }
 
     fn snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
-        let picture = self
-            .running
-            .cuse
-            .with_device(Device::picture)
-            .map_err(|_| SnapshotError::NoFrame)?;
+        let picture =
+            self.running.cuse.with_device(Device::picture).map_err(|_| SnapshotError::NoFrame)?;
         let planes: Vec<&dyn PlaneMemory> =
             picture.planes.iter().map(|plane| plane as &dyn PlaneMemory).collect();
-        snapshot(&picture.layout, &planes)
-            .map_err(|error| SnapshotError::Failed(error.to_string()))
+        snapshot(&picture.layout, &planes).map_err(|error| SnapshotError::Failed(error.to_string()))
     }
 
     fn stop(self: Box<Self>) {
@@ -182,7 +173,8 @@ fn describe(
     let own = found.iter().find(|(node, _)| owner.is_none_or(|number| number == node.number));
     let imports = found.iter().filter(|(node, _)| owner != Some(node.number));
     let named = nodes.iter().find(|node| Some(node.number) == owner);
-    let node = named.map(|node| node.spec.name.clone()).or(own.map(|(node, _)| node.spec.name.clone()));
+    let node =
+        named.map(|node| node.spec.name.clone()).or(own.map(|(node, _)| node.spec.name.clone()));
     let state = match row.state {
         shrbuf::State::Orphan => BufferState::Orphaned,
         _ => own.map_or(BufferState::Dequeued, |(_, slot)| slot.state),

@@ -90,7 +90,9 @@ fn source_of(spec: &SourceSpec) -> Result<Box<dyn FrameSource>, StartError> {
             }
         }
         SourceSpec::Output(name) => {
-            return Err(StartError::Unfit(format!("a source that follows {name} is not there yet")));
+            return Err(StartError::Unfit(format!(
+                "a source that follows {name} is not there yet"
+            )));
         }
     })
 }
@@ -98,13 +100,13 @@ fn source_of(spec: &SourceSpec) -> Result<Box<dyn FrameSource>, StartError> {
 fn sink_of(spec: &SinkSpec) -> Result<Box<dyn FrameSink>, StartError> {
     let unfit = |error: super::sink::SinkError| StartError::Unfit(error.to_string());
     Ok(match spec {
-        SinkSpec::Null => Box::new(NullSink {}),
+        SinkSpec::Null => Box::new(NullSink),
         SinkSpec::File { file, format } => {
             let (open, name) = (duplicate(file)?, Path::new(&file.name));
             match format {
-                //Y FileFormat::Y4m => Box::new(Y4mSink::from_file(open, name).map_err(unfit)?),
-                //Y FileFormat::Raw => Box::new(RawSink::from_file(open, name).map_err(unfit)?),
-                _ => {
+                FileFormat::Y4m => Box::new(Y4mSink::from_file(open, name).map_err(unfit)?),
+                FileFormat::Raw => Box::new(RawSink::from_file(open, name).map_err(unfit)?),
+                FileFormat::Png => {
                     return Err(StartError::Unfit(format!(
                         "{} can't be a PNG: a sink writes y4m or raw frames; take one picture with \
                          'shrbuf snapshot'",

@@ -43,9 +43,8 @@ impl Job {
             self.planes.iter().map(|plane| plane as &dyn PlaneMemory).collect();
         match &mut self.work {
             Work::Fill { source, adjust, filled } => {
-                *filled = source
-                    .fill(&self.frame, adjust, &planes)
-                    .map_err(|error| error.to_string());
+                *filled =
+                    source.fill(&self.frame, adjust, &planes).map_err(|error| error.to_string());
             }
             Work::Show { sink } => {
                 // A dropped frame has been told by the sink itself, once.
@@ -112,7 +111,8 @@ impl Device {
     fn capture_frame(&mut self, frame: Frame) -> Option<Job> {
         let stream = self.driver.stream.as_ref()?;
         let next = self.queue.front_active().filter(|_| !stream.ended);
-        let Some((id, planes)) = next.and_then(|view| Some((view.active()?, memory(view.planes)))) else {
+        let Some((id, planes)) = next.and_then(|view| Some((view.active()?, memory(view.planes))))
+        else {
             self.counts.dropped += 1;
             return None;
         };
@@ -180,7 +180,8 @@ impl Device {
                 self.collect();
             }
         }
-        let front = self.queue.front_active().and_then(|view| Some((view.active()?, memory(view.planes))));
+        let front =
+            self.queue.front_active().and_then(|view| Some((view.active()?, memory(view.planes))));
         let (id, planes) = front.filter(|(id, _)| Some(*id) != on_display)?;
         self.driver.shown = Some(id);
         self.counts.frames += 1;

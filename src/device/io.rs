@@ -32,7 +32,12 @@ impl Device {
     /// # Errors
     /// As [`vb2::Queue::fileio`]: `EINVAL` on an output node, `EBUSY` where the queue is used
     /// otherwise, `EAGAIN`, `EIO`.
-    pub fn read(&mut self, ctx: &Context<'_>, piece: Piece, size: u32) -> Result<Io<Vec<u8>>, Errno> {
+    pub fn read(
+        &mut self,
+        ctx: &Context<'_>,
+        piece: Piece,
+        size: u32,
+    ) -> Result<Io<Vec<u8>>, Errno> {
         if piece.offset > 0 && self.frame_read {
             return Ok(Io::Done(Vec::new()));
         }
@@ -49,7 +54,12 @@ impl Device {
     ///
     /// # Errors
     /// As [`Device::read`]; `EINVAL` on a capture node.
-    pub fn write(&mut self, ctx: &Context<'_>, piece: Piece, data: &[u8]) -> Result<Io<u32>, Errno> {
+    pub fn write(
+        &mut self,
+        ctx: &Context<'_>,
+        piece: Piece,
+        data: &[u8],
+    ) -> Result<Io<u32>, Errno> {
         let count = u32::try_from(data.len()).unwrap_or(u32::MAX);
         match self.file_io(ctx, vb2::Direction::Output, count, piece.nonblock)? {
             FileIo::Transfer(transfer) => self.write_piece(&transfer, data).map(Io::Done),
@@ -84,7 +94,11 @@ impl Device {
         Ok(bytes)
     }
 
-    pub(super) fn write_piece(&mut self, transfer: &Transfer<Buffer>, data: &[u8]) -> Result<u32, Errno> {
+    pub(super) fn write_piece(
+        &mut self,
+        transfer: &Transfer<Buffer>,
+        data: &[u8],
+    ) -> Result<u32, Errno> {
         let taken = data.get(..transfer.length as usize).unwrap_or(data);
         transfer.memory.write_at(transfer.offset as usize, taken).map_err(errno_of)?;
         let taken = u32::try_from(taken.len()).unwrap_or(u32::MAX);

@@ -100,11 +100,9 @@ impl Device {
     /// `EINVAL` for modes that can't be; see [`ModeList::new`].
     pub fn new(parts: Parts) -> Result<Self, Errno> {
         let (direction, end, controls) = match parts.frames {
-            Frames::From(source) => (
-                Direction::Capture,
-                End::Source(Some(source)),
-                Controls::camera(&PATTERNS),
-            ),
+            Frames::From(source) => {
+                (Direction::Capture, End::Source(Some(source)), Controls::camera(&PATTERNS))
+            }
             Frames::To(sink) => (Direction::Output, End::Sink(Some(sink)), Controls::camera(&[])),
         };
         let node = Node { direction, mplane: parts.mplane };
@@ -209,7 +207,8 @@ impl Device {
     /// What the calls before have left to be done, in order, once the device is not locked.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         for (ticket, event) in self.events.take_completed() {
-            self.effects.push(Effect::Complete { ticket, outcome: Outcome::Event(Box::new(event)) });
+            self.effects
+                .push(Effect::Complete { ticket, outcome: Outcome::Event(Box::new(event)) });
         }
         self.effects.extend(self.events.take_wakes().into_iter().map(Effect::Wake));
         std::mem::take(&mut self.effects)

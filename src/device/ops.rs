@@ -253,8 +253,9 @@ impl DeviceOps for Device {
             num_planes: u32::try_from(sizes.len()).unwrap_or(u32::MAX),
             sizes: &sizes,
         };
-        let made = self
-            .on_queue(ctx, |device| device.queue.create_bufs(ctx.file, &wanted, &mut device.driver))?;
+        let made = self.on_queue(ctx, |device| {
+            device.queue.create_bufs(ctx.file, &wanted, &mut device.driver)
+        })?;
         create.index = made.index;
         create.count = made.count;
         create.max_num_buffers = made.max_num_buffers;
@@ -295,8 +296,9 @@ impl DeviceOps for Device {
     ) -> Result<(), Errno> {
         let sources = buffer::plane_requests(ctx, self.node, out, planes);
         let request = buffer::request(out, &sources);
-        let info = self
-            .on_queue(ctx, |device| device.queue.prepare_buf(ctx.file, &request, &mut device.driver))?;
+        let info = self.on_queue(ctx, |device| {
+            device.queue.prepare_buf(ctx.file, &request, &mut device.driver)
+        })?;
         buffer::describe(&info, self.node, out, planes);
         Ok(())
     }
@@ -375,7 +377,8 @@ fn put_text(field: &mut [u8], text: &str) {
 
 /// The running kernel's, as `LINUX_VERSION_CODE` packs it: what a driver of its own would say.
 fn kernel_version() -> u32 {
-    let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
+    let release =
+        nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
     let release = release.unwrap_or_default();
     let mut parts = release
         .split(|letter: char| !letter.is_ascii_digit())

@@ -37,7 +37,8 @@ impl Pace {
         let passed = u128::from(now_ns.saturating_sub(self.start_ns));
         let interval = NS_PER_SECOND * u128::from(self.interval.numerator.max(1));
         // One more nanosecond, since due_ns() rounds down.
-        let frames = ((passed + 1) * u128::from(self.interval.denominator)).saturating_sub(1) / interval;
+        let frames =
+            ((passed + 1) * u128::from(self.interval.denominator)).saturating_sub(1) / interval;
         // Sequence numbers are 32 bits and wrap around.
         self.base.wrapping_add((frames & u128::from(u32::MAX)) as u32)
     }

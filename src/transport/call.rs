@@ -78,7 +78,8 @@ impl Call {
     }
 
     fn out(&self) -> &[u8] {
-        let size = if ioc_dir(self.cmd()) & IOC_READ != 0 { self.arg.len().min(self.out_size) } else { 0 };
+        let size =
+            if ioc_dir(self.cmd()) & IOC_READ != 0 { self.arg.len().min(self.out_size) } else { 0 };
         self.arg.get(..size).unwrap_or_default()
     }
 

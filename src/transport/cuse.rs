@@ -79,7 +79,11 @@ impl CuseNode {
         Ok(node)
     }
 
-    fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+    fn spawn(
+        &mut self,
+        name: String,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
         let thread = std::thread::Builder::new().name(name).spawn(run);
         let node = || self.shared.name.clone();
         self.threads.push(thread.map_err(|source| StartError::Thread { node: node(), source })?);
@@ -124,7 +128,12 @@ impl Handler for Front<'_> {
     fn open(&self, header: &Header, request: &Open, reply: OpenReply) {
         match self.0.open() {
             Ok(file) => {
-                tracing::debug!(node = self.0.name, tid = header.pid, flags = request.flags, "open");
+                tracing::debug!(
+                    node = self.0.name,
+                    tid = header.pid,
+                    flags = request.flags,
+                    "open"
+                );
                 reply.opened(file.0, OpenFlags::DIRECT_IO | OpenFlags::NONSEEKABLE);
             }
             Err(errno) => {

@@ -12,10 +12,10 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::call::Call;
 use super::node::{Fetched, Finish, NodeShared, Progress};
+use super::user::{UserCopy, Wanted};
 use crate::courier::Worker;
 use crate::courier::ticket::ExportRequest;
 use crate::device::CopyOut;
-use super::user::{UserCopy, Wanted};
 use crate::shrbuf::{Buffer, ExportFlags, Identity};
 use crate::v4l2::uapi::{VIDIOC_EXPBUF, v4l2_exportbuffer};
 use crate::v4l2::{self, Answer, Context, Needs, PlaneNeed};

@@ -273,7 +273,12 @@ impl NodeShared {
         Progress::Over
     }
 
-    fn park(self: &Arc<Self>, device: MutexGuard<'_, Device>, call: Call, interrupted: &AtomicBool) {
+    fn park(
+        self: &Arc<Self>,
+        device: MutexGuard<'_, Device>,
+        call: Call,
+        interrupted: &AtomicBool,
+    ) {
         let ticket = call.ticket;
         self.keep(device, ticket, Parked::Ioctl(call), interrupted);
     }
@@ -436,7 +441,9 @@ impl NodeShared {
                 Effect::Wake(file) => self.wake(file),
                 Effect::Complete { ticket, outcome } => match self.parked.take(ticket) {
                     Some(call) => self.complete(call, outcome),
-                    None => tracing::warn!(node = self.name, ticket = ticket.0, "nobody waits for it"),
+                    None => {
+                        tracing::warn!(node = self.name, ticket = ticket.0, "nobody waits for it")
+                    }
                 },
             }
         }

@@ -140,7 +140,9 @@ fn new_piece(
     let length = usize::try_from(wanted.length).ok().filter(|length| *length > 0)?;
     let allocated = node.services.registry.allocate(&owner, length);
     let buffer = allocated
-        .inspect_err(|error| tracing::info!(uid = call.uid(), "no memory beside user memory: {error}"))
+        .inspect_err(|error| {
+            tracing::info!(uid = call.uid(), "no memory beside user memory: {error}")
+        })
         .ok()?;
     let Wanted { address, length, .. } = wanted;
     Some(Piece { file: call.file, process, address, length, buffer })
