@@ -103,7 +103,7 @@ impl Device {
             Frames::From(source) => {
                 (Direction::Capture, End::Source(Some(source)), Controls::camera(&PATTERNS))
             }
-            Frames::To(sink) => (Direction::Output, End::Sink(Some(sink)), Controls::camera(&[])),
+            Frames::To(sink) => (Direction::Output, End::Sink(Some(sink)), Controls::display(&PATTERNS)),
         };
         let node = Node { direction, mplane: parts.mplane };
         let sizes = match direction {
