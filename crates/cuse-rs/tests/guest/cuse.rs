@@ -3,6 +3,7 @@
 #[path = "../../examples/memo.rs"]
 mod memo;
 
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +14,7 @@ use std::time::Instant;
 use super::guest::{Counting, SOON, client, in_guest, succeeds, until};
 use cuse_rs::*;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid, seteuid};
 
 /// Says that this process is to be the example.
 const MEMO: &str = "CUSE_RS_MEMO";
@@ -42,6 +43,28 @@ pub(crate) fn the_memo_keeps_bytes_and_goes_when_it_is_told_to(engine: &str) {
         kill(pid, Signal::SIGTERM).expect("a signal");
         assert_eq!(daemon.wait().expect("its end").signal(), Some(libc::SIGTERM));
         until("no node", || !Path::new("/dev/memo").exists());
+    });
+}
+
+/// Numbers of the caller's choice are had, or refused where another driver has them; and only root may ask.
+pub(crate) fn numbers_of_ones_own_are_had_or_refused(engine: &str) {
+    in_guest(engine, "numbers_of_ones_own_are_had_or_refused", || {
+        let at = |device| CuseConfig { device: Some(device), ..CuseConfig::new("numbered") };
+        let session = Session::<Cuse>::open(&at((400, 7))).expect("a device");
+        let rdev = std::fs::metadata("/dev/numbered").expect("a node").rdev();
+        assert_eq!((libc::major(rdev), libc::minor(rdev)), (400, 7));
+        drop(session);
+        until("no node", || !Path::new("/dev/numbered").exists());
+        // 10 is the kernel's misc driver, that of /dev/cuse.
+        let error = Session::<Cuse>::open(&at((10, 203))).expect_err("taken");
+        assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+
+        seteuid(Uid::from_raw(1000)).expect("another user");
+        let error = Session::<Cuse>::open(&at((0, 0))).expect_err("forbidden");
+        seteuid(Uid::from_raw(0)).expect("root again");
+        let words = error.to_string();
+        assert!(words.starts_with("can't open /dev/cuse: Permission denied"), "{words}");
+        assert!(words.contains("root"), "{words}");
     });
 }
 
