@@ -88,7 +88,8 @@ fn settle(call: &Call<'_>, outcome: Result<Found, Malformed>) {
     }
 }
 
-/// Whether somebody waits. An `INTERRUPT` that can't be read is dropped: `ENOSYS` and its like are forbidden for it.
+/// Whether somebody waits. An `INTERRUPT` that can't be read is dropped: `ENOSYS` and its like are
+/// forbidden for it.
 fn has_answer(opcode: u32) -> bool {
     !matches!(
         opcode,
