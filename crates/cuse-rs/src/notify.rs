@@ -28,7 +28,8 @@ impl<K: Kind> Notifier<K> {
     /// if nobody does.
     ///
     /// # Errors
-    /// `ENODEV`: the connection is over.
+    /// `ENODEV`: the session is gone. (One that the kernel has ended and nobody has dropped may take
+    /// it in silence.)
     pub fn poll_wakeup(&self, kh: u64) -> io::Result<()> {
         let out = abi::fuse_notify_poll_wakeup_out { kh };
         self.notify(abi::FUSE_NOTIFY_POLL, &[out.as_bytes()])

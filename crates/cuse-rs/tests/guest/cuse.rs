@@ -211,6 +211,31 @@ pub(crate) fn a_stopped_session_answers_what_is_parked_and_goes(engine: &str) {
     });
 }
 
+/// The way out that the kernel offers to an administrator: it ends the session, which is no error of ours.
+pub(crate) fn an_abort_through_sysfs_ends_the_session(engine: &str) {
+    in_guest(engine, "an_abort_through_sysfs_ends_the_session", || {
+        let session = Session::<Cuse>::open(&CuseConfig::new("aborted")).expect("a device");
+        let parker = Parker::default();
+        std::thread::scope(|scope| {
+            let stops = Stops(session.stopper());
+            let reader = scope.spawn(|| session.serve(&parker));
+            let client = client("waits", "/dev/aborted");
+            until("a read that waits", || parker.waiting() == 1);
+            std::fs::write("/sys/class/cuse/aborted/abort", "1").expect("it is written");
+            assert_eq!(succeeds(client), format!("-1 {}\n", libc::ECONNABORTED));
+            reader.join().expect("its end").expect("no error");
+            drop(stops);
+        });
+        let reply = parker.reads.lock().expect("a lock").pop().expect("the parked reply");
+        assert_eq!(reply.data(b"x"), Delivery::Lost);
+        // The kernel takes news for a connection that is over; when the session is gone, it is ours.
+        let notifier = session.notifier();
+        drop(session);
+        let news = notifier.poll_wakeup(1).expect_err("it is over");
+        assert_eq!(news.raw_os_error(), Some(libc::ENODEV));
+    });
+}
+
 /// Sums the bytes that the argument points to, and turns them round.
 struct Nested;
 
