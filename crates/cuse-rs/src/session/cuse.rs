@@ -59,7 +59,7 @@ impl Session<Cuse> {
     ///
     /// # Errors
     /// [`Error::Channel`]: requests can't be read.
-    pub fn serve(&self, handler: &impl Handler) -> Result<(), Error> {
+    pub fn serve(&self, handler: &(impl Handler + ?Sized)) -> Result<(), Error> {
         self.run(|message| dispatch::cuse(self.connection(), handler, message))
     }
 }

@@ -49,7 +49,7 @@ impl Session<Fuse> {
     ///
     /// # Errors
     /// [`Error::Channel`]: requests can't be read.
-    pub fn serve(&self, handler: &impl FileSystem) -> Result<(), Error> {
+    pub fn serve(&self, handler: &(impl FileSystem + ?Sized)) -> Result<(), Error> {
         self.run(|message| dispatch::fuse(self.connection(), handler, message))
     }
 }
