@@ -160,7 +160,10 @@ fn unsafe_code_is_in_its_room() {
         if lifted || path == Path::new("tests/workspace.rs") {
             continue;
         }
-        for (number, line) in code_lines(&read(&path).expect("a file")) {
+        let text = read(&path).expect("a file");
+        // What forbids it has none.
+        let lines = code_lines(&text).filter(|(_, line)| *line != "#![forbid(unsafe_code)]");
+        for (number, line) in lines {
             assert!(
                 !has_word(line, "unsafe") && !has_word(line, "unsafe_code"),
                 "{}:{number} has unsafe code outside {UNSAFE_ROOM} and {UNSAFE_MODULE}: {line}",

@@ -22,12 +22,14 @@ impl BackingId {
 }
 
 impl Session<Fuse> {
-    /// Registers `file`, for [`OpenReply::passthrough`](crate::OpenReply::passthrough). Memfds and regular files will do;
-    /// one id per inode as long as it is open. Needs [`InitFlags::PASSTHROUGH`](crate::InitFlags::PASSTHROUGH).
+    /// Registers `file`, for [`OpenReply::passthrough`](crate::OpenReply::passthrough). Memfds and
+    /// regular files will do; one id per inode as long as it is open. Needs
+    /// [`InitFlags::PASSTHROUGH`](crate::InitFlags::PASSTHROUGH).
     ///
     /// # Errors
-    /// `EPERM`: no `CAP_SYS_ADMIN`, or passthrough was not agreed on. `EINVAL`, `EOPNOTSUPP`: not a file of a kind that can be passed
-    /// through to. `ELOOP`: it lies too deep in stacked file systems. `ENOTTY`: Linux before 6.9.
+    /// `EPERM`: no `CAP_SYS_ADMIN`, or passthrough was not agreed on. `EINVAL`, `EOPNOTSUPP`: not a
+    /// file of a kind that can be passed through to. `ELOOP`: it lies too deep in stacked file
+    /// systems. `ENOTTY`: Linux before 6.9.
     pub fn backing(&self, file: impl AsFd) -> io::Result<BackingId> {
         let connection = self.connection();
         let id = connection.channel().backing_open(file.as_fd())?;

@@ -84,7 +84,8 @@ impl Connection {
         Interrupted::Known
     }
 
-    /// Answers `unique` with `parts`, or with a positive errno. The request is forgotten first, so that no interrupt finds it afterwards.
+    /// Answers `unique` with `parts`, or with a positive errno. The request is forgotten first, so
+    /// that no interrupt finds it afterwards.
     pub(crate) fn answer(
         &self,
         unique: u64,

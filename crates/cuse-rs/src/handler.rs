@@ -67,8 +67,8 @@ pub trait Handler: Sync {
         reply.error(Errno::ENOTTY);
     }
 
-    /// `poll(2)`, `select(2)`, `epoll(7)`. Unless written: `ENOSYS`, and the kernel asks no more but says that reading
-    /// and writing will not block.
+    /// `poll(2)`, `select(2)`, `epoll(7)`. Unless written: `ENOSYS`, and the kernel asks no more
+    /// but says that reading and writing will not block.
     fn poll(&self, header: &Header, request: &Poll, reply: PollReply) {
         reply.error(Errno::ENOSYS);
     }
@@ -114,7 +114,8 @@ pub trait FileSystem: Handler {
         reply.statfs(&Statfs::default());
     }
 
-    /// `lseek(2)` for data or holes. Unless written: `ENOSYS`, and the kernel asks no more but takes all for data.
+    /// `lseek(2)` for data or holes. Unless written: `ENOSYS`, and the kernel asks no more but
+    /// takes all for data.
     fn lseek(&self, header: &Header, request: &Lseek, reply: LseekReply) {
         reply.error(Errno::ENOSYS);
     }
@@ -124,6 +125,7 @@ pub trait FileSystem: Handler {
         reply.ok();
     }
 
-    /// Bytes come that [`Notifier::retrieve`](crate::Notifier::retrieve) asked for. Unless written, they are dropped.
+    /// Bytes come that [`Notifier::retrieve`](crate::Notifier::retrieve) asked for. Unless written,
+    /// they are dropped.
     fn retrieved(&self, header: &Header, request: &Retrieved<'_>) {}
 }

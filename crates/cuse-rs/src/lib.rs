@@ -1,8 +1,9 @@
 //! The CUSE and FUSE wire protocol: character devices and small file systems served from user space.
 //!
 //! A [`Session<Cuse>`](Session) is a node in `/dev`; what is done with it comes to a [`Handler`]. A
-//! [`Session<Fuse>`](Session) is a mount; it asks a [`FileSystem`] besides. `serve` may be called by several threads at
-//! once, and comes back when the kernel or a [`Stopper`] ends the session. This device keeps bytes:
+//! [`Session<Fuse>`](Session) is a mount; it asks a [`FileSystem`] besides. `serve` may be called
+//! by several threads at once, and comes back when the kernel or a [`Stopper`] ends the session.
+//! This device keeps bytes:
 //!
 //! ```no_run
 #![doc = include_str!("../examples/memo.rs")]
@@ -21,10 +22,10 @@
 //!
 //! # Ioctls
 //!
-//! Restricted (the default), the kernel copies the argument in and out as the command's own bits say,
-//! and one round trip does it. Memory that the argument points to is out of reach then; see `process_vm_readv(2)`. An
-//! [unrestricted](CuseConfig::unrestricted_ioctl) device is given the address only, and asks by
-//! [`retry`](IoctlReply::retry) for the pieces it wants to have copied.
+//! Restricted (the default), the kernel copies the argument in and out as the command's own bits
+//! say, and one round trip does it. Memory that the argument points to is out of reach then; see
+//! `process_vm_readv(2)`. An [unrestricted](CuseConfig::unrestricted_ioctl) device is given the
+//! address only, and asks by [`retry`](IoctlReply::retry) for the pieces it wants to have copied.
 //!
 //! # What to know of character devices
 //!
@@ -35,7 +36,8 @@
 //! - A process must not hold its own node open: killed, it would wait for itself for ever.
 //! - A node is made with owner root and mode 0600; the rest is udev's, or `chmod`'s.
 //!
-//! The kernel's side is described in [Documentation/filesystems/fuse](https://docs.kernel.org/filesystems/fuse/index.html).
+//! The kernel's side is described in
+//! [Documentation/filesystems/fuse](https://docs.kernel.org/filesystems/fuse/index.html).
 //!
 //! Without a kernel, handlers are tested over a [`channel::script::Script`].
 

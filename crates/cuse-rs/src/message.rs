@@ -16,7 +16,8 @@ pub struct Header {
     pub uid: u32,
     /// The caller's file system group id.
     pub gid: u32,
-    /// The calling *thread* in the pid namespace of who opened the device; 0 where it can't be seen from there.
+    /// The calling *thread* in the pid namespace of who opened the device; 0 where it can't be seen
+    /// from there.
     pub pid: u32,
     /// What is asked for, as in [`crate::abi`].
     pub opcode: u32,

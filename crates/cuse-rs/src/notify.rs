@@ -11,9 +11,9 @@ use crate::abi;
 use crate::connection::Connection;
 use crate::kind::{Fuse, Kind};
 
-/// Tells the kernel news of a session. Any thread may use it, at any time, with one exception: `inval_*`,
-/// `store` and `retrieve` wait for pages that are being read, so who answers `READ` must not call them before the
-/// answer. It does not keep the session alive.
+/// Tells the kernel news of a session. Any thread may use it, at any time, with one exception:
+/// `inval_*`, `store` and `retrieve` wait for pages that are being read, so who answers `READ` must
+/// not call them before the answer. It does not keep the session alive.
 pub struct Notifier<K> {
     connection: Weak<Connection>,
     kind: PhantomData<fn() -> K>,
@@ -24,10 +24,12 @@ impl<K: Kind> Notifier<K> {
         Self { connection: Arc::downgrade(connection), kind: PhantomData }
     }
 
-    /// Wakes who polls the open file that gave `kh` in its newest `POLL`; they ask again. No error if nobody does.
+    /// Wakes who polls the open file that gave `kh` in its newest `POLL`; they ask again. No error
+    /// if nobody does.
     ///
     /// # Errors
-    /// `ENODEV`: the connection is over.
+    /// `ENODEV`: the session is gone. (One that the kernel has ended and nobody has dropped may take
+    /// it in silence.)
     pub fn poll_wakeup(&self, kh: u64) -> io::Result<()> {
         let out = abi::fuse_notify_poll_wakeup_out { kh };
         self.notify(abi::FUSE_NOTIFY_POLL, &[out.as_bytes()])
@@ -43,8 +45,8 @@ impl<K: Kind> Notifier<K> {
 }
 
 impl Notifier<Fuse> {
-    /// What is cached of a node's attributes is not valid any more, nor are its bytes from `offset` on: `len` of them,
-    /// or all for 0. A negative `offset` spares the bytes.
+    /// What is cached of a node's attributes is not valid any more, nor are its bytes from `offset`
+    /// on: `len` of them, or all for 0. A negative `offset` spares the bytes.
     ///
     /// # Errors
     /// `ENOENT`: the kernel doesn't know the node. `ENODEV`: the connection is over.
@@ -56,7 +58,8 @@ impl Notifier<Fuse> {
     /// What is cached of a name in the folder `parent` is not valid any more.
     ///
     /// # Errors
-    /// `ENOENT`: the kernel doesn't know the folder or the name. `ENAMETOOLONG`. `ENODEV`: the connection is over.
+    /// `ENOENT`: the kernel doesn't know the folder or the name. `ENAMETOOLONG`. `ENODEV`: the
+    /// connection is over.
     pub fn inval_entry(&self, parent: u64, name: &[u8]) -> io::Result<()> {
         let namelen = length(name, libc::ENAMETOOLONG)?;
         let out = abi::fuse_notify_inval_entry_out { parent, namelen, flags: 0 };
@@ -73,8 +76,9 @@ impl Notifier<Fuse> {
         self.notify(abi::FUSE_NOTIFY_STORE, &[out.as_bytes(), bytes])
     }
 
-    /// Asks for bytes in the page cache of a node. They come to [`FileSystem::retrieved`](crate::FileSystem::retrieved) under
-    /// `notify_unique`, a number of the caller's choice; at most `max_write` of them.
+    /// Asks for bytes in the page cache of a node. They come to
+    /// [`FileSystem::retrieved`](crate::FileSystem::retrieved) under `notify_unique`, a number of
+    /// the caller's choice; at most `max_write` of them.
     ///
     /// # Errors
     /// `ENOENT`: the kernel doesn't know the node. `ENODEV`: the connection is over.

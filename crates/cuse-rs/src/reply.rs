@@ -140,10 +140,11 @@ macro_rules! reply {
             /// and now if it has come already. A later callback takes the place of an earlier one.
             /// Without one, signals are ignored: the caller waits on.
             ///
-            /// The callback can't hold the reply; it names it, and completes it where it is parked. Since
-            /// it may be called here and now, park first and listen then, by [`interrupts`](Self::interrupts).
-            /// It is not called if the answer was sent before the signal came. If both happen at once in
-            /// two threads, it may be called a moment too late: let it do nothing then.
+            /// The callback can't hold the reply; it names it, and completes it where it is parked.
+            /// Since it may be called here and now, park first and listen then, by
+            /// [`interrupts`](Self::interrupts). It is not called if the answer was sent before the
+            /// signal came. If both happen at once in two threads, it may be called a moment too
+            /// late: let it do nothing then.
             pub fn on_interrupt(&self, callback: Box<dyn FnOnce() + Send>) {
                 self.interrupts().on_interrupt(callback);
             }

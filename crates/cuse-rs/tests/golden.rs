@@ -37,7 +37,8 @@ fn attr() -> Attr {
     }
 }
 
-/// `attr()`: ino, size, blocks of 512; atime, mtime, ctime; their nanoseconds, mode; nlink, uid, gid, rdev; blksize, flags.
+/// `attr()`: ino, size, blocks of 512; atime, mtime, ctime; their nanoseconds, mode; nlink, uid,
+/// gid, rdev; blksize, flags.
 const ATTR: &str = "1100000000000000 0104000000000000 0300000000000000
     2100000000000000 2200000000000000 2300000000000000
     31000000 32000000 33000000 a4810000

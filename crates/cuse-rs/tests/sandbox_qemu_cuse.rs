@@ -15,6 +15,8 @@ macro_rules! tests {
 }
 
 tests! {
+    an_abort_through_sysfs_ends_the_session,
+    numbers_of_ones_own_are_had_or_refused,
     the_memo_keeps_bytes_and_goes_when_it_is_told_to,
     interrupts_meet_their_requests_in_a_storm,
     a_request_that_does_not_listen_is_not_interrupted,

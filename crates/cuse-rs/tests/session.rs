@@ -235,5 +235,9 @@ fn sessions_and_their_parts_may_go_anywhere() {
     anywhere::<Interrupts>();
     anywhere::<BackingId>();
     elsewhere::<ReadReply>();
+    let (script, session) = device();
+    script.end();
+    let handler: &dyn Handler = &Nothing;
+    session.serve(handler).expect("the end");
     elsewhere::<DirectoryReply>();
 }

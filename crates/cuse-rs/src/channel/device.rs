@@ -50,8 +50,9 @@ impl Device {
         Ok(Self { file, stop })
     }
 
-    /// The data for `mount(2)` with the type `fuse` (or `fsconfig(2)`, pair by pair): this connection, a root folder, its owner.
-    /// More options may be appended: `allow_other`, `default_permissions`.
+    /// The data for `mount(2)` with the type `fuse` (or `fsconfig(2)`, pair by pair): this
+    /// connection, a root folder, its owner. More options may be appended: `allow_other`,
+    /// `default_permissions`.
     #[must_use]
     pub fn mount_options(&self, uid: u32, gid: u32) -> String {
         let fd = self.file.as_raw_fd();

@@ -10,7 +10,8 @@ use super::init::version;
 const LONGEST_NAME: usize = 255; // NAME_MAX: devtmpfs makes a file of this name
 
 /// Data of one `read` or `write`, in bytes: 32 pages, the most that the kernel sends in one request
-/// of a character device (`FUSE_DEFAULT_MAX_PAGES_PER_REQ`). A greater number is no error and has no effect.
+/// of a character device (`FUSE_DEFAULT_MAX_PAGES_PER_REQ`). A greater number is no error and has
+/// no effect.
 pub(crate) const MOST_DATA: u32 = 128 * 1024;
 
 /// The character device that is wanted.

@@ -14,8 +14,8 @@ flags! {
         ASYNC_READ = abi::FUSE_ASYNC_READ;
         /// Several lookups in one folder at once: asked for always, for the same reason.
         PARALLEL_DIROPS = abi::FUSE_PARALLEL_DIROPS;
-        /// Cached bytes are dropped only when [`Notifier`](crate::Notifier) says so, and not when the length or a
-        /// time changes: for files whose bytes are put into the cache by `store`.
+        /// Cached bytes are dropped only when [`Notifier`](crate::Notifier) says so, and not when
+        /// the length or a time changes: for files whose bytes are put into the cache by `store`.
         EXPLICIT_INVAL_DATA = abi::FUSE_EXPLICIT_INVAL_DATA;
         /// The flags beyond bit 31 count: asked for always, since some of them may be wanted.
         INIT_EXT = abi::FUSE_INIT_EXT;
@@ -37,7 +37,8 @@ pub struct FuseConfig {
     pub max_write: u32,
     /// How far the kernel may read ahead, in bytes.
     pub max_readahead: u32,
-    /// What is wanted besides what always is; [`Session::flags`](crate::Session::flags) says what came of it.
+    /// What is wanted besides what always is; [`Session::flags`](crate::Session::flags) says what
+    /// came of it.
     pub flags: InitFlags,
 }
 

@@ -1,5 +1,5 @@
-//! `FUSE_NOTIFY_REPLY`: bytes of the page cache that [`Notifier::retrieve`](crate::Notifier::retrieve) asked for.
-//! It has no answer.
+//! `FUSE_NOTIFY_REPLY`: bytes of the page cache that
+//! [`Notifier::retrieve`](crate::Notifier::retrieve) asked for. It has no answer.
 
 use crate::abi;
 use crate::error::Malformed;

@@ -10,7 +10,8 @@ use crate::reply::{Delivery, reply};
 pub struct Poll {
     /// The open file.
     pub fh: u64,
-    /// What [`Notifier::poll_wakeup`](crate::Notifier::poll_wakeup) names. One per open file: the newest counts.
+    /// What [`Notifier::poll_wakeup`](crate::Notifier::poll_wakeup) names. One per open file: the
+    /// newest counts.
     pub kh: u64,
     /// Somebody waits, and `kh` is to be woken when there is news; otherwise `kh` means nothing.
     pub notify: bool,

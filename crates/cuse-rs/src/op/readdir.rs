@@ -32,8 +32,8 @@ reply! {
 }
 
 impl DirectoryReply {
-    /// Adds an entry, and says whether it found room. `place` is what [`Readdir::offset`] will name to go on
-    /// after it; `kind` is the file type of `stat(2)` (`S_IFCHR`, …).
+    /// Adds an entry, and says whether it found room. `place` is what [`Readdir::offset`] will name
+    /// to go on after it; `kind` is the file type of `stat(2)` (`S_IFCHR`, …).
     pub fn add(&mut self, ino: u64, place: u64, kind: u32, name: &[u8]) -> bool {
         let Ok(namelen) = u32::try_from(name.len()) else { return false };
         let head = abi::fuse_dirent { ino, off: place, namelen, r#type: (kind & 0o170_000) >> 12 };

@@ -62,7 +62,8 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Whoever waits gets one answer, of the length that its header says, and with an errno that the kernel takes.
+/// Whoever waits gets one answer, of the length that its header says, and with an errno that the
+/// kernel takes.
 fn every_message_has_its_answer(bytes: &[u8]) {
     let Ok(message) = Message::parse(bytes) else { return };
     for of_file_system in [true, false] {

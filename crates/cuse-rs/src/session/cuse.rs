@@ -15,7 +15,8 @@ use crate::op::cuse_init::{CuseConfig, CuseInit};
 use crate::op::init::InitFlags;
 
 impl Session<Cuse> {
-    /// Makes the node `/dev/NAME`, through `/dev/cuse`. It is there when this returns (owner root, mode 0600).
+    /// Makes the node `/dev/NAME`, through `/dev/cuse`. It is there when this returns (owner root,
+    /// mode 0600).
     ///
     /// # Errors
     /// [`Error::Open`] if there is no `/dev/cuse` or it may not be opened, [`Error::Config`] for a name
@@ -53,12 +54,12 @@ impl Session<Cuse> {
         Ok(Self::new_session(connection, config.max_write, agreed))
     }
 
-    /// Serves requests until the node is gone ([`stopper`](Self::stopper), or an abort through sysfs). Call it from several
-    /// threads for several requests at once.
+    /// Serves requests until the node is gone ([`stopper`](Self::stopper), or an abort through
+    /// sysfs). Call it from several threads for several requests at once.
     ///
     /// # Errors
     /// [`Error::Channel`]: requests can't be read.
-    pub fn serve(&self, handler: &impl Handler) -> Result<(), Error> {
+    pub fn serve(&self, handler: &(impl Handler + ?Sized)) -> Result<(), Error> {
         self.run(|message| dispatch::cuse(self.connection(), handler, message))
     }
 }

@@ -32,13 +32,21 @@ use crate::op::write::{Write, WriteReply};
 use crate::reply::{EmptyReply, Responder};
 
 /// A request of a character device.
-pub(super) fn cuse(connection: &Arc<Connection>, handler: &impl Handler, message: &Message<'_>) {
+pub(super) fn cuse(
+    connection: &Arc<Connection>,
+    handler: &(impl Handler + ?Sized),
+    message: &Message<'_>,
+) {
     let call = Call { connection, message };
     settle(&call, file(&call, handler));
 }
 
 /// A request of a file system.
-pub(super) fn fuse(connection: &Arc<Connection>, handler: &impl FileSystem, message: &Message<'_>) {
+pub(super) fn fuse(
+    connection: &Arc<Connection>,
+    handler: &(impl FileSystem + ?Sized),
+    message: &Message<'_>,
+) {
     let call = Call { connection, message };
     let outcome = node(&call, handler).and_then(|found| match found {
         Found::Yes => Ok(Found::Yes),
@@ -88,7 +96,8 @@ fn settle(call: &Call<'_>, outcome: Result<Found, Malformed>) {
     }
 }
 
-/// Whether somebody waits. An `INTERRUPT` that can't be read is dropped: `ENOSYS` and its like are forbidden for it.
+/// Whether somebody waits. An `INTERRUPT` that can't be read is dropped: `ENOSYS` and its like are
+/// forbidden for it.
 fn has_answer(opcode: u32) -> bool {
     !matches!(
         opcode,
@@ -96,7 +105,7 @@ fn has_answer(opcode: u32) -> bool {
     )
 }
 
-fn file(call: &Call<'_>, handler: &impl Handler) -> Result<Found, Malformed> {
+fn file(call: &Call<'_>, handler: &(impl Handler + ?Sized)) -> Result<Found, Malformed> {
     let (header, body) = (&call.message.header, call.message.body);
     let empty = || EmptyReply { responder: call.responder() };
     match header.opcode {
@@ -136,7 +145,7 @@ fn file(call: &Call<'_>, handler: &impl Handler) -> Result<Found, Malformed> {
     Ok(Found::Yes)
 }
 
-fn node(call: &Call<'_>, handler: &impl FileSystem) -> Result<Found, Malformed> {
+fn node(call: &Call<'_>, handler: &(impl FileSystem + ?Sized)) -> Result<Found, Malformed> {
     let (header, body) = (&call.message.header, call.message.body);
     let empty = || EmptyReply { responder: call.responder() };
     match header.opcode {

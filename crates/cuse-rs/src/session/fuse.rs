@@ -18,7 +18,8 @@ impl Session<Fuse> {
     /// ([`Device::mount_options`](crate::Device::mount_options)); until then, users of the mount wait.
     ///
     /// # Errors
-    /// [`Error::Handshake`] if the first message is not `INIT`, [`Error::Channel`] (`EPERM`) if nothing is mounted.
+    /// [`Error::Handshake`] if the first message is not `INIT`, [`Error::Channel`] (`EPERM`) if
+    /// nothing is mounted.
     pub fn new(channel: impl Channel + 'static, config: &FuseConfig) -> Result<Self, Error> {
         let mut buffer = vec![0; abi::FUSE_MIN_READ_BUFFER];
         let message = first_message(&channel, &mut buffer)?;
@@ -43,11 +44,12 @@ impl Session<Fuse> {
         self.agreed.flags
     }
 
-    /// Serves requests until it is unmounted or [stopped](Self::stopper). Call it from several threads for several requests at once.
+    /// Serves requests until it is unmounted or [stopped](Self::stopper). Call it from several
+    /// threads for several requests at once.
     ///
     /// # Errors
     /// [`Error::Channel`]: requests can't be read.
-    pub fn serve(&self, handler: &impl FileSystem) -> Result<(), Error> {
+    pub fn serve(&self, handler: &(impl FileSystem + ?Sized)) -> Result<(), Error> {
         self.run(|message| dispatch::fuse(self.connection(), handler, message))
     }
 }

@@ -20,8 +20,9 @@ mod cuse;
 mod dispatch;
 mod fuse;
 
-/// What lies around the data of the largest request: the kernel refuses to fill a smaller buffer than
-/// `max_write` and 80 bytes (`fuse_dev_do_read`: `EINVAL`), and sends ioctls of 128 KiB beside 72 bytes. A page is room for both.
+/// What lies around the data of the largest request: the kernel refuses to fill a smaller buffer
+/// than `max_write` and 80 bytes (`fuse_dev_do_read`: `EINVAL`), and sends ioctls of 128 KiB beside
+/// 72 bytes. A page is room for both.
 const AROUND_DATA: usize = 4096;
 
 /// A character device ([`Cuse`](crate::Cuse)) or a file system ([`Fuse`](crate::Fuse)) that the kernel

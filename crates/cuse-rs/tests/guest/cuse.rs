@@ -3,6 +3,7 @@
 #[path = "../../examples/memo.rs"]
 mod memo;
 
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +14,7 @@ use std::time::Instant;
 use super::guest::{Counting, SOON, client, in_guest, succeeds, until};
 use cuse_rs::*;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid, seteuid};
 
 /// Says that this process is to be the example.
 const MEMO: &str = "CUSE_RS_MEMO";
@@ -42,6 +43,28 @@ pub(crate) fn the_memo_keeps_bytes_and_goes_when_it_is_told_to(engine: &str) {
         kill(pid, Signal::SIGTERM).expect("a signal");
         assert_eq!(daemon.wait().expect("its end").signal(), Some(libc::SIGTERM));
         until("no node", || !Path::new("/dev/memo").exists());
+    });
+}
+
+/// Numbers of the caller's choice are had, or refused where another driver has them; and only root may ask.
+pub(crate) fn numbers_of_ones_own_are_had_or_refused(engine: &str) {
+    in_guest(engine, "numbers_of_ones_own_are_had_or_refused", || {
+        let at = |device| CuseConfig { device: Some(device), ..CuseConfig::new("numbered") };
+        let session = Session::<Cuse>::open(&at((400, 7))).expect("a device");
+        let rdev = std::fs::metadata("/dev/numbered").expect("a node").rdev();
+        assert_eq!((libc::major(rdev), libc::minor(rdev)), (400, 7));
+        drop(session);
+        until("no node", || !Path::new("/dev/numbered").exists());
+        // 10 is the kernel's misc driver, that of /dev/cuse.
+        let error = Session::<Cuse>::open(&at((10, 203))).expect_err("taken");
+        assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+
+        seteuid(Uid::from_raw(1000)).expect("another user");
+        let error = Session::<Cuse>::open(&at((0, 0))).expect_err("forbidden");
+        seteuid(Uid::from_raw(0)).expect("root again");
+        let words = error.to_string();
+        assert!(words.starts_with("can't open /dev/cuse: Permission denied"), "{words}");
+        assert!(words.contains("root"), "{words}");
     });
 }
 
@@ -185,6 +208,31 @@ pub(crate) fn a_stopped_session_answers_what_is_parked_and_goes(engine: &str) {
         let output = late.wait_with_output().expect("its end");
         assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         until("no node", || !Path::new("/dev/stops").exists());
+    });
+}
+
+/// The way out that the kernel offers to an administrator: it ends the session, which is no error of ours.
+pub(crate) fn an_abort_through_sysfs_ends_the_session(engine: &str) {
+    in_guest(engine, "an_abort_through_sysfs_ends_the_session", || {
+        let session = Session::<Cuse>::open(&CuseConfig::new("aborted")).expect("a device");
+        let parker = Parker::default();
+        std::thread::scope(|scope| {
+            let stops = Stops(session.stopper());
+            let reader = scope.spawn(|| session.serve(&parker));
+            let client = client("waits", "/dev/aborted");
+            until("a read that waits", || parker.waiting() == 1);
+            std::fs::write("/sys/class/cuse/aborted/abort", "1").expect("it is written");
+            assert_eq!(succeeds(client), format!("-1 {}\n", libc::ECONNABORTED));
+            reader.join().expect("its end").expect("no error");
+            drop(stops);
+        });
+        let reply = parker.reads.lock().expect("a lock").pop().expect("the parked reply");
+        assert_eq!(reply.data(b"x"), Delivery::Lost);
+        // The kernel takes news for a connection that is over; when the session is gone, it is ours.
+        let notifier = session.notifier();
+        drop(session);
+        let news = notifier.poll_wakeup(1).expect_err("it is over");
+        assert_eq!(news.raw_os_error(), Some(libc::ENODEV));
     });
 }
 

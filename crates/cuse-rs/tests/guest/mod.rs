@@ -78,7 +78,8 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A device that counts the interrupts it brings. It can hold back reads until an interrupt has overtaken them.
+/// A device that counts the interrupts it brings. It can hold back reads until an interrupt has
+/// overtaken them.
 pub(crate) struct Counting {
     device: Device,
     interrupts: Arc<AtomicUsize>,
