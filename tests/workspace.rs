@@ -156,6 +156,9 @@ fn unsafe_code_is_in_its_room() {
             continue;
         }
         for (number, line) in code_lines(&read(&path).expect("a file")) {
+            if line == "#![forbid(unsafe_code)]" {
+                continue; // stricter than the table, and can't be lifted
+            }
             assert!(
                 !has_word(line, "unsafe") && !has_word(line, "unsafe_code"),
                 "{}:{number} has unsafe code outside {UNSAFE_ROOM}: {line}",
