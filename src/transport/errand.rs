@@ -182,10 +182,7 @@ fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress, fetc
         Progress::Over => {}
         Progress::Finish(call, finish) => end(worker, call, finish),
         Progress::WouldWait(call) => {
-            // Set at open or by fcntl(2) since: the request doesn't say. A descriptor that is
-            // closed meanwhile, or may not be looked at, waits as it would if it were the first.
-            let flags = worker.open_flags(&call.site).unwrap_or(0);
-            if flags & libc::O_NONBLOCK as u32 != 0 {
+            if node.is_nonblocking(worker, &call) {
                 let errno = super::node::nothing_there(call.cmd());
                 return call.fail(errno);
             }

@@ -13,7 +13,7 @@ use super::call::Call;
 use super::errand;
 use super::parked::{Parked, ParkedCalls};
 use super::user::{UserCopy, UserMemory};
-use crate::courier::Workers;
+use crate::courier::{Worker, Workers};
 use crate::courier::ticket::{SHRBUF_IOC_EXPORT, Tickets};
 use crate::device::clock::Clock;
 use crate::device::{Device, Effect, Io, Outcome, Piece};
@@ -50,6 +50,10 @@ pub(super) struct NodeShared {
     /// The pacing thread is to look again.
     news: Condvar,
     parked: ParkedCalls,
+    /// What the files were opened with.
+    flags: Mutex<HashMap<FileId, u32>>,
+    /// The node's `st_rdev`; 0 where it isn't known.
+    device_number: u64,
     /// Files that somebody polls, by what the kernel wants them to be called.
     pollers: Mutex<HashMap<FileId, u64>>,
     notifier: Notifier<Cuse>,
@@ -100,6 +104,8 @@ impl NodeShared {
             idle: Condvar::new(),
             news: Condvar::new(),
             parked: ParkedCalls::default(),
+            flags: Mutex::default(),
+            device_number: device_number(number),
             pollers: Mutex::default(),
             notifier,
             stopping: AtomicBool::new(false),
@@ -107,7 +113,7 @@ impl NodeShared {
     }
 
     pub(super) fn device(&self) -> MutexGuard<'_, Device> {
-        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.device)
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -120,11 +126,24 @@ impl NodeShared {
 
     // ---- files -----------------------------------------------------------------------------
 
-    pub(super) fn open(&self) -> Result<FileId, Errno> {
+    pub(super) fn open(&self, flags: u32) -> Result<FileId, Errno> {
         if self.is_stopping() {
             return Err(Errno::ENODEV);
         }
-        self.device().open()
+        let file = self.device().open()?;
+        lock(&self.flags).insert(file, flags);
+        Ok(file)
+    }
+
+    /// Whether the file is `O_NONBLOCK` now. It may have been changed by `fcntl(2)` since it was
+    /// opened, which no request tells. Where nothing tells it, it is as it was opened: on kernels
+    /// that don't say which descriptor a call was made on, if the caller has several that differ.
+    pub(super) fn is_nonblocking(&self, worker: &mut Worker, call: &Call) -> bool {
+        let flags = worker.open_flags_on(&call.site, self.device_number).unwrap_or_else(|errno| {
+            tracing::debug!(node = self.name, "is a file O_NONBLOCK? {errno}");
+            lock(&self.flags).get(&call.file).copied().unwrap_or_default()
+        });
+        flags & libc::O_NONBLOCK as u32 != 0
     }
 
     pub(super) fn release(self: &Arc<Self>, file: FileId) {
@@ -133,6 +152,7 @@ impl NodeShared {
         let effects = device.take_effects();
         drop(device);
         self.pollers().remove(&file);
+        lock(&self.flags).remove(&file);
         self.user.close(file);
         self.carry_out(effects);
     }
@@ -149,7 +169,7 @@ impl NodeShared {
     }
 
     fn pollers(&self) -> MutexGuard<'_, HashMap<FileId, u64>> {
-        self.pollers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pollers)
     }
 
     // ---- ioctl -------------------------------------------------------------------------------
@@ -492,6 +512,15 @@ impl NodeShared {
             call.fail(Errno::ENODEV);
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `st_rdev` of `/dev/video<number>`, without opening it.
+fn device_number(number: u32) -> u64 {
+    nix::sys::stat::stat(format!("/dev/video{number}").as_str()).map_or(0, |stat| stat.st_rdev)
 }
 
 /// Calls after which a buffer may be the program's that the pacing thread has in its hands.

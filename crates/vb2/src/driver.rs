@@ -75,6 +75,11 @@ pub struct Done<'a> {
 
 impl<M: Clone + PartialEq> Queue<M> {
     /// The buffer to be filled or shown next: the one queued first of those with the driver.
+    ///
+    /// It stays in front until [`Queue::buffer_done`]. A driver that works on it without holding
+    /// the queue's lock clones the memory first. If the stream ends meanwhile its buffer is the
+    /// program's again at once, and `buffer_done` will say [`Error::Stale`]: what mustn't be
+    /// written then, the driver has to stop in [`QueueOps::stop_streaming`].
     pub fn front_active(&self) -> Option<BufferView<'_, M>> {
         self.active().next()
     }

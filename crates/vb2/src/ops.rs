@@ -31,8 +31,9 @@ pub trait QueueOps<M> {
     /// Makes the memory of one plane of `size` bytes (not rounded to pages).
     ///
     /// # Errors
-    /// Any: the queue makes do with the buffers it has, or answers [`Error::NoMemory`] (`ENOMEM`)
-    /// if these are fewer than the least number.
+    /// Any: the queue makes do with the buffers it has (and asks `queue_setup` whether they will
+    /// do), or answers [`Error::NoMemory`] (`ENOMEM`) if these are none, or for `REQBUFS` fewer
+    /// than the least number. Planes of an unfinished buffer are dropped.
     fn alloc(&mut self, index: u32, plane: usize, size: u32) -> Result<M, Error>;
 
     /// Bytes of a memory: a dma-buf's size. What is imported can't be longer than this.
@@ -44,7 +45,8 @@ pub trait QueueOps<M> {
     fn in_use_elsewhere(&self, memory: &M) -> bool;
 
     /// The offset that `mmap` of this plane takes: unique in the queue and page-aligned. By
-    /// default the kernel's (6.12) cookie, made of index and plane, for pages of 4096 bytes.
+    /// default the kernel's (6.12) cookie, made of index and plane, for pages of 4096 bytes. A
+    /// driver whose nodes are mapped from one file gives the place in that file.
     fn mem_offset(&self, index: u32, plane: usize, memory: &M) -> u32 {
         let _ = memory;
         let plane = u32::try_from(plane).unwrap_or(0);
