@@ -44,7 +44,7 @@ fn library_tests() -> String {
         .expect("cargo runs");
     let text = String::from_utf8_lossy(&answer.stdout);
     let made = text.lines().filter(|line| line.contains("\"name\":\"shrbuf\""));
-    let programs =
+    let mut programs =
         made.filter_map(|line| line.split("\"executable\":\"").nth(1)?.split('"').next());
-    programs.last().expect("the library has tests").to_owned()
+    programs.next_back().expect("the library has tests").to_owned()
 }
