@@ -124,8 +124,12 @@ impl Registry {
         let info = match FdInfo::of(tid, fd) {
             Ok(info) if !info.is_path() => info,
             Ok(_) => return Identity::Other,
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
+                return Identity::Other;
+            }
+            // Ours to mend: no descriptor left to look with, or no right to look.
             Err(error) => {
-                tracing::debug!(tid, fd, %error, "a descriptor can't be looked at");
+                tracing::warn!(tid, fd, %error, "a descriptor can't be looked at");
                 return Identity::Other;
             }
         };
