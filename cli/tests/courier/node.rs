@@ -260,7 +260,8 @@ impl Server {
         let cloexec = u32_at(&argument, 12) & 0o2_000_000 != 0;
         argument[16..20].copy_from_slice(&(-1_i32).to_ne_bytes());
         argument[20..].fill(0);
-        let helper = worker.helper_id();
+        let helper = worker.helper_id().expect("a helper");
+        assert!(helper > 1);
         let descriptor = self.shared.try_clone().expect("a clone").into();
         let given = worker.give(site, descriptor, cloexec, |go| match go {
             Ok(()) => {
