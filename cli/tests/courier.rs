@@ -54,6 +54,9 @@ tests! {
     dying_callers_are_forgotten,
     stopped_callers_go_on,
     a_killed_daemon_leaves_the_caller_unharmed,
+    the_entry_of_32_bit_programs_is_refused,
+    a_caller_that_swaps_descriptors_harms_itself_only,
+    a_daemon_dies_with_its_own_node_in_its_socket,
 }
 
 /// No test: the process that another test kills.

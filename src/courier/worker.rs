@@ -104,7 +104,7 @@ impl Worker {
         process: &Process,
         address: u64,
         len: usize,
-        sink: &mut dyn FnMut(usize, &[u8]) -> Result<(), Errno>,
+        mut sink: impl FnMut(usize, &[u8]) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let mut piece = vec![0; len.min(TRANSFER)];
         for (offset, at, size) in pieces(address, len)? {
@@ -126,7 +126,7 @@ impl Worker {
         process: &Process,
         address: u64,
         len: usize,
-        source: &mut dyn FnMut(usize, &mut [u8]) -> Result<(), Errno>,
+        mut source: impl FnMut(usize, &mut [u8]) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let mut piece = vec![0; len.min(TRANSFER)];
         for (offset, at, size) in pieces(address, len)? {

@@ -207,9 +207,83 @@ fn a_traced_caller_gets_ebusy() {
     let caller = caller.to_string_lossy();
     let output = run(&c("probe", &[]), &[&path, "", "traced", &caller, &path, "busy", "100"]);
     assert!(output.status.success());
-    let reasons = node.reasons();
+    let reasons = node.reasons_of(100);
     assert_eq!(reasons.len(), 100);
     assert!(reasons.iter().all(|reason| matches!(reason, GiveError::Traced(_))), "{reasons:?}");
+}
+
+/// Only a kernel for 32-bit programs too has that entry.
+fn the_entry_of_32_bit_programs_is_refused() {
+    let name = "the_entry_of_32_bit_programs_is_refused";
+    if std::fs::metadata("/proc/sys/abi/vsyscall32").is_err() {
+        println!("no 32-bit programs here");
+        return;
+    }
+    let Some(node) = node(name, None) else { return };
+    let output = run(&c("probe", &[]), &[&node.path.to_string_lossy(), "", "foreign"]);
+    assert!(output.status.success(), "{:?}", node.reasons());
+    assert_eq!(node.reasons_of(20), vec![GiveError::ForeignCall; 20]);
+}
+
+fn a_caller_that_swaps_descriptors_harms_itself_only() {
+    let name = "a_caller_that_swaps_descriptors_harms_itself_only";
+    let Some(node) = node(name, None) else { return };
+    let path = node.path.to_string_lossy().into_owned();
+    assert!(run(&c("probe", &[]), &[&path, "", "hostile"]).status.success());
+    let reasons = node.reasons();
+    println!("{:?}", tally(&reasons));
+    let lost = [GiveError::Helper, GiveError::TimedOut];
+    assert!(!reasons.iter().any(|reason| lost.contains(reason)));
+    assert!(run(&caller(&[]), &[&path, "plain", "50"]).status.success());
+}
+
+/// A process that is killed while descriptors of the node that it serves lie in its own socket
+/// ends for all that: it lets go of them only after it has let go of `/dev/cuse`.
+fn a_daemon_dies_with_its_own_node_in_its_socket() {
+    let Some(probing) = node("a_daemon_dies_with_its_own_node_in_its_socket", None) else { return };
+    drop(probing);
+    let (mut daemon, path) = daemon();
+    let socket = format!("{}.socket", std::env::temp_dir().join(daemon.id().to_string()).display());
+    let mut client = Command::new(c("probe", &[]))
+        .args([&path, &socket, "deposit"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("spawned");
+    let said = BufReader::new(client.stdout.take().expect("a pipe")).lines().next();
+    assert_eq!(said.expect("a line").expect("text"), "deposited");
+    daemon.kill().expect("killed");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while daemon.try_wait().expect("a child").is_none() {
+        assert!(Instant::now() < deadline, "the daemon hangs");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    client.kill().expect("killed");
+    client.wait().expect("dead");
+    std::fs::remove_file(socket).expect("removed");
+    unmount(&path);
+}
+
+/// A daemon of its own process, and its node.
+fn daemon() -> (std::process::Child, String) {
+    let mut daemon = Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", SERVING, "--nocapture"])
+        .env(SERVE, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("spawned");
+    let said = BufReader::new(daemon.stdout.take().expect("a pipe"));
+    let path = said.lines().map(|line| line.expect("text"));
+    let path = path.filter_map(|line| line.split("NODE ").nth(1).map(str::to_owned)).next();
+    (daemon, path.expect("a path"))
+}
+
+/// What a killed daemon leaves behind.
+fn unmount(path: &str) {
+    if !path.starts_with("/dev") {
+        let folder = Path::new(path).parent().expect("a folder");
+        nix::mount::umount2(folder, nix::mount::MntFlags::MNT_DETACH).expect("unmounted");
+        std::fs::remove_dir(folder).expect("removed");
+    }
 }
 
 /// Runs a probe; all its checks must hold.
@@ -245,7 +319,7 @@ probes! {
 fn a_killed_helper_leaves_the_caller_unharmed() {
     let count = AtomicU32::new(0);
     let between = move |helper: u32| {
-        if count.fetch_add(1, Ordering::Relaxed) % 3 == 0 {
+        if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
             kill(Pid::from_raw(helper.cast_signed()), Signal::SIGKILL).expect("killed");
         }
     };
@@ -253,7 +327,7 @@ fn a_killed_helper_leaves_the_caller_unharmed() {
     let Some(node) = node(name, Some(Box::new(between))) else { return };
     let path = node.path.to_string_lossy().into_owned();
     assert!(run(&caller(&[]), &[&path, "either", "90"]).status.success());
-    assert_eq!(node.reasons(), vec![GiveError::Helper; 30]);
+    assert_eq!(node.reasons_of(30), vec![GiveError::Helper; 30]);
     assert!(run(&caller(&[]), &[&path, "either signals", "90"]).status.success());
 }
 
@@ -262,7 +336,7 @@ fn dying_callers_are_forgotten() {
     let Some(node) = node("dying_callers_are_forgotten", None) else { return };
     let (caller, path) = (caller(&[]), node.path.to_string_lossy().into_owned());
     for round in 0..storms() {
-        let mode = if round % 2 == 0 { "plain" } else { "threads" };
+        let mode = if round.is_multiple_of(2) { "plain" } else { "threads" };
         let mut dying =
             Command::new(&caller).args([&path, mode, "100000"]).spawn().expect("spawned");
         std::thread::sleep(Duration::from_micros(u64::from(round * 7919 % 20_000)));
@@ -308,27 +382,16 @@ fn a_killed_daemon_leaves_the_caller_unharmed() {
     });
     let caller = caller(&[]);
     for round in 0..storms() {
-        let mut daemon = Command::new(std::env::current_exe().expect("a path"))
-            .args(["--exact", SERVING, "--nocapture"])
-            .env(SERVE, "1")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("spawned");
-        let said = BufReader::new(daemon.stdout.take().expect("a pipe"));
-        let path = said.lines().map(|line| line.expect("text"));
-        let path = path.filter_map(|line| line.split("NODE ").nth(1).map(str::to_owned)).next();
-        let path = path.expect("a path");
-        let mode = if round % 2 == 0 { "either" } else { "either signals" };
+        let (mut daemon, path) = daemon();
+        let mode = if round.is_multiple_of(2) { "either" } else { "either signals" };
         let calling = Command::new(&caller).args([&path, mode, "100000"]).spawn().expect("spawned");
         std::thread::sleep(Duration::from_micros(u64::from(5000 + round * 7919 % 20_000)));
         daemon.kill().expect("killed");
         daemon.wait().expect("dead");
         let output = calling.wait_with_output().expect("ended");
-        if !path.starts_with("/dev") {
-            let folder = Path::new(&path).parent().expect("a folder");
-            nix::mount::umount2(folder, nix::mount::MntFlags::MNT_DETACH).expect("unmounted");
-            std::fs::remove_dir(folder).expect("removed");
-        }
+        unmount(&path);
+        std::fs::remove_file(std::env::temp_dir().join(format!("{}.socket", daemon.id())))
+            .expect("removed");
         assert!(output.status.success());
     }
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -342,6 +405,9 @@ fn a_killed_daemon_leaves_the_caller_unharmed() {
 pub(crate) fn serve_if_told() {
     if std::env::var_os(SERVE).is_some() {
         let node = node("serve", None).expect("a node");
+        let socket = std::env::temp_dir().join(format!("{}.socket", std::process::id()));
+        let listener = server::listen(&socket).expect("a socket");
+        let _server = Server::start(listener, node.tickets()).expect("a server");
         println!("NODE {}", node.path.display());
         std::thread::sleep(Duration::from_secs(60));
     }
@@ -410,4 +476,7 @@ all! {
     dying_callers_are_forgotten,
     stopped_callers_go_on,
     a_killed_daemon_leaves_the_caller_unharmed,
+    the_entry_of_32_bit_programs_is_refused,
+    a_caller_that_swaps_descriptors_harms_itself_only,
+    a_daemon_dies_with_its_own_node_in_its_socket,
 }
