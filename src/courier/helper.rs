@@ -82,6 +82,9 @@ fn ready() -> std::io::Result<()> {
         deaf.add(signal);
     }
     deaf.thread_block()?;
+    // Whoever runs out of memory is not to lose a caller in the middle of it. Without the right
+    // to that the daemon's own value stays.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
     ptrace::watch_for_changes()
 }
 

@@ -29,7 +29,7 @@ pub(super) fn caller(
     deadline: Instant,
 ) -> Result<(), Errno> {
     site::check(request, deadline)?;
-    carry(request, way, transfer, &mut |bytes, way| one(request.tid, request.address, bytes, way))
+    carry(request, way, transfer, |bytes, way| one(request.tid, request.address, bytes, way))
 }
 
 /// Moves memory between a process and `transfer`. `memory` is its `/proc/<tgid>/mem`, opened
@@ -50,7 +50,7 @@ pub(super) fn process(
         Ok(0) => return Err(Errno::ESRCH), // that address space is gone
         Err(_) => return Err(Errno::EFAULT),
     }
-    carry(request, way, transfer, &mut |bytes, way| {
+    carry(request, way, transfer, |bytes, way| {
         match one(tgid, request.address, bytes, way) {
             // The first thread of a process can end before the others.
             Err(Errno::ESRCH) => other_threads(tgid, request.address, bytes, way),
@@ -80,7 +80,7 @@ fn carry(
     request: &Request,
     way: Way,
     transfer: &File,
-    with_caller: &mut dyn FnMut(&mut [u8], Way) -> Result<(), Errno>,
+    with_caller: impl FnOnce(&mut [u8], Way) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     let len = usize::try_from(request.len).unwrap_or(usize::MAX);
     if len > TRANSFER {

@@ -104,7 +104,7 @@ impl Worker {
         process: &Process,
         address: u64,
         len: usize,
-        sink: &mut dyn FnMut(usize, &[u8]) -> Result<(), Errno>,
+        mut sink: impl FnMut(usize, &[u8]) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let mut piece = vec![0; len.min(TRANSFER)];
         for (offset, at, size) in pieces(address, len)? {
@@ -126,7 +126,7 @@ impl Worker {
         process: &Process,
         address: u64,
         len: usize,
-        source: &mut dyn FnMut(usize, &mut [u8]) -> Result<(), Errno>,
+        mut source: impl FnMut(usize, &mut [u8]) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let mut piece = vec![0; len.min(TRANSFER)];
         for (offset, at, size) in pieces(address, len)? {
@@ -142,15 +142,15 @@ impl Worker {
     /// has now.
     ///
     /// # Errors
-    /// `EBADF` when another thread closed it meanwhile, and always where the kernel has no
-    /// `/proc/<tid>/syscall`: see [`Self::open_flags_on`]; see [`Worker`].
+    /// `EBADF` when another thread closed it meanwhile; see [`Worker`], and for kernels without
+    /// `/proc/<tid>/syscall` (user-mode Linux) [`Self::open_flags_on`].
     pub fn open_flags(&mut self, site: &CallSite) -> Result<u32, Errno> {
         self.open_flags_on(site, 0)
     }
 
     /// As [`Self::open_flags`]; where the kernel has no `/proc/<tid>/syscall` (user-mode Linux),
     /// it is the thread's descriptors on the character device `device` (`st_rdev` of the node)
-    /// that are looked at.
+    /// that are looked at, with 0 those on any CUSE device.
     ///
     /// # Errors
     /// `ENODATA` where it has several such, and they differ; see [`Self::open_flags`].
@@ -226,10 +226,12 @@ impl Worker {
         inject::SUPPORTED
     }
 
-    /// The helper's process number, or 0 while there is none; for tests, which kill it.
-    #[must_use]
-    pub fn helper_id(&self) -> u32 {
-        self.helper.as_ref().map_or(0, Helper::id)
+    /// The helper's process number, for tests that kill it.
+    ///
+    /// # Errors
+    /// `EIO` when there is none, and none can be started.
+    pub fn helper_id(&mut self) -> Result<u32, Errno> {
+        self.helper().map(Helper::id)
     }
 
     pub(super) fn new(program: Program, deadline: Duration) -> std::io::Result<Self> {

@@ -122,9 +122,13 @@ impl Drop for Workers {
         for (_, job) in waiting {
             job(Err(Errno::EIO));
         }
+        let own = std::thread::current().id();
         for thread in self.threads.drain(..) {
-            // A job that panicked has been reported by then.
-            let _ = thread.join();
+            // A job may hold what holds the pool; then the last one to let go is a worker, and
+            // ends by itself. A job that panicked has been reported by now.
+            if thread.thread().id() != own {
+                let _ = thread.join();
+            }
         }
     }
 }

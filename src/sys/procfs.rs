@@ -103,20 +103,27 @@ pub fn own_descriptor(fd: i32) -> Result<Descriptor, Errno> {
 }
 
 /// The numbers of the descriptors of `tid` that are open on the character device `device`
-/// (`st_rdev`). It asks no file system but that of `/dev`.
+/// (`st_rdev`), or with 0 on any CUSE device. It asks no file system but those of `/dev`, `/sys`.
 ///
 /// # Errors
 /// `ESRCH` when there is no such thread; `EPERM` when the kernel doesn't tell.
 pub fn descriptors_on(tid: u32, device: u64) -> Result<Vec<i32>, Errno> {
     let listed = fs::read_dir(format!("/proc/{tid}/fd")).map_err(errno)?;
+    let fits = |found: u64| if device == 0 { is_cuse(found) } else { found == device };
     let on_device = |path: &Path| {
-        path.starts_with("/dev") && fs::metadata(path).is_ok_and(|data| data.rdev() == device)
+        path.starts_with("/dev") && fs::metadata(path).is_ok_and(|data| fits(data.rdev()))
     };
     let found = listed.flatten().filter(|entry| {
         // What the link says, not what it leads to: that could be anybody's file system.
         fs::read_link(entry.path()).is_ok_and(|path| on_device(&path))
     });
     Ok(found.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+}
+
+fn is_cuse(device: u64) -> bool {
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let class = fs::read_link(format!("/sys/dev/char/{major}:{minor}/subsystem"));
+    class.is_ok_and(|path| path.ends_with("cuse"))
 }
 
 /// The threads of the process `tgid`.

@@ -151,7 +151,7 @@ fn new_piece(
 /// All of it has to be there, however little the frame uses, as for a driver that pins the pages.
 fn copy_in(worker: &mut Worker, piece: &Piece) -> Result<(), Errno> {
     let length = usize::try_from(piece.length).map_err(|_| Errno::EFAULT)?;
-    worker.read_process(&piece.process, piece.address, length, &mut |offset, bytes| {
+    worker.read_process(&piece.process, piece.address, length, &mut |offset, bytes: &[u8]| {
         piece.buffer.write_at(offset, bytes).map_err(errno_of)
     })
 }
@@ -161,7 +161,7 @@ fn copy_in(worker: &mut Worker, piece: &Piece) -> Result<(), Errno> {
 fn probe(worker: &mut Worker, piece: &Piece) -> Result<(), Errno> {
     copy_in(worker, piece)?;
     let length = usize::try_from(piece.length).map_err(|_| Errno::EFAULT)?;
-    worker.write_process(&piece.process, piece.address, length, &mut |offset, bytes| {
+    worker.write_process(&piece.process, piece.address, length, &mut |offset, bytes: &mut [u8]| {
         piece.buffer.read_at(offset, bytes).map_err(errno_of)
     })
 }
@@ -174,7 +174,7 @@ impl UserCopy {
     pub(super) fn run(&self, worker: &mut Worker) -> Result<(), Errno> {
         let process = self.process.as_ref().ok_or(Errno::EFAULT)?;
         let CopyOut { buffer, address, len } = &self.copy;
-        worker.write_process(process, *address, *len, &mut |offset, bytes| {
+        worker.write_process(process, *address, *len, &mut |offset, bytes: &mut [u8]| {
             buffer.read_at(offset, bytes).map_err(errno_of)
         })
     }

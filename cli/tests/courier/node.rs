@@ -94,6 +94,17 @@ impl Node {
         self.server.device_number.store(found.rdev(), Ordering::Relaxed);
     }
 
+    /// Why gives failed since the last time it was asked, at least `most` of them (each is known
+    /// a moment after its caller has its answer).
+    pub(crate) fn reasons_of(&self, most: usize) -> Vec<GiveError> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.server.reasons.lock().expect("not poisoned").len() < most {
+            assert!(Instant::now() < deadline, "{:?}", self.reasons());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.reasons()
+    }
+
     /// Why gives failed since the last time it was asked.
     pub(crate) fn reasons(&self) -> Vec<GiveError> {
         std::mem::take(&mut self.server.reasons.lock().expect("not poisoned"))
@@ -260,7 +271,8 @@ impl Server {
         let cloexec = u32_at(&argument, 12) & 0o2_000_000 != 0;
         argument[16..20].copy_from_slice(&(-1_i32).to_ne_bytes());
         argument[20..].fill(0);
-        let helper = worker.helper_id();
+        let helper = worker.helper_id().expect("a helper");
+        assert!(helper > 1);
         let descriptor = self.shared.try_clone().expect("a clone").into();
         let given = worker.give(site, descriptor, cloexec, |go| match go {
             Ok(()) => {
@@ -303,7 +315,7 @@ impl Server {
             READ_KEPT => {
                 let kept = self.kept.lock().expect("not poisoned");
                 let (process, mut total) = (kept.as_ref().ok_or(Errno::EINVAL)?, 0_u64);
-                worker.read_process(process, address, len, &mut |_, bytes| {
+                worker.read_process(process, address, len, |_, bytes| {
                     total = total.wrapping_add(sum(bytes));
                     Ok(())
                 })?;
@@ -312,7 +324,7 @@ impl Server {
             _ => {
                 let kept = self.kept.lock().expect("not poisoned");
                 let process = kept.as_ref().ok_or(Errno::EINVAL)?;
-                worker.write_process(process, address, len, &mut |offset, bytes| {
+                worker.write_process(process, address, len, |offset, bytes| {
                     for (place, byte) in bytes.iter_mut().enumerate() {
                         *byte = pattern(offset + place);
                     }

@@ -194,6 +194,84 @@ static void stall(void)
 	CHECK(call(NODE_READ, (uintptr_t)&last, 8) == 0);
 }
 
+#define EXPBUF _IOWR('V', 16, struct argument)
+
+// The same call through the entry of 32-bit programs: refused, nothing changed.
+static void foreign(void)
+{
+	struct argument *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	struct argument before = { .address = 1, .len = 7 };
+	int answer;
+
+	for (int i = 0; i < 20; i++) {
+		*low = before;
+		asm volatile("int $0x80" : "=a"(answer)
+			     : "a"(54), "b"(fd), "c"(EXPBUF), "d"(low) : "memory", "r8", "r9", "r10", "r11");
+		CHECK(answer == -EOPNOTSUPP);
+		CHECK(!memcmp(low, &before, sizeof(before)));
+	}
+}
+
+static volatile int over;
+
+// Puts other files under the lowest numbers, as fast as it can.
+static void *swap(void *arg)
+{
+	int low = *(int *)arg, file = open("/proc/self/mem", O_RDONLY);
+	while (!over)
+		for (int i = 0; i < 3; i++) {
+			dup2(file, low + i);
+			close(low + i);
+		}
+	return NULL;
+}
+
+// Who does this harms nobody but himself: an answer comes, and the next caller has its due.
+static void hostile(void)
+{
+	int low = dup(0), given = 0;
+	pthread_t thread;
+
+	close(low);
+	low++; // that one is the thread's own
+	pthread_create(&thread, NULL, swap, &low);
+	for (int i = 0; i < 2000; i++) {
+		struct argument arg = { .address = 1 };
+		given += !ioctl(fd, EXPBUF, &arg);
+	}
+	over = 1;
+	pthread_join(thread, NULL);
+	printf("%d of 2000\n", given);
+}
+
+// Leaves descriptors of the node in the courier's socket, and waits for the end of the daemon.
+static void deposit(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	char byte = 0;
+	struct iovec part = { &byte, 1 };
+	struct msghdr message = { NULL, 0, &part, 1, &control, sizeof(control), 0 };
+
+	strcpy(address.sun_path, path);
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	// More than the server has patience for at once; the rest lies in its backlog.
+	for (int i = 0; i < 200; i++) {
+		int to = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+		if (connect(to, (struct sockaddr *)&address, sizeof(address)))
+			break;
+		if (i >= 8)
+			sendmsg(to, &message, MSG_NOSIGNAL);
+	}
+	printf("deposited\n");
+	fflush(stdout);
+	close(fd); // now those in the socket are the last
+	pause();
+}
+
 // A ticket, redeemed by the header's functions.
 static void ticket(char *path)
 {
@@ -258,6 +336,12 @@ int main(int argc, char **argv)
 		take();
 	else if (!strcmp(mode, "stall"))
 		stall();
+	else if (!strcmp(mode, "foreign"))
+		foreign();
+	else if (!strcmp(mode, "hostile"))
+		hostile();
+	else if (!strcmp(mode, "deposit"))
+		deposit(argv[2]);
 	else if (!strcmp(mode, "ticket"))
 		ticket(argv[2]);
 	return failures != 0;

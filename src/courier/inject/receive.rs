@@ -1,10 +1,10 @@
 //! What the held thread is made to do: receive one descriptor under its lowest free number.
 //!
-//! 1. `socketpair`: the two lowest free numbers, say *n* < *m*. The helper duplicates *m*
+//! 1. `socketpair`: the two lowest free numbers, say *n* < *m*. The helper duplicates *n*
 //!    (`pidfd_getfd`), checks that it is one end of a pair of that process, and puts the message
 //!    with the descriptor into it.
-//! 2. `close(m)`, and `recvmsg(n)` receives the descriptor, most often as *m*.
-//! 3. `dup3(m, n)`: it has the lowest number now, and the socket there is closed in one go.
+//! 2. `close(n)`; the helper's duplicate keeps that end open.
+//! 3. `recvmsg(m)`: the kernel gives what is received the lowest free number, so *n*.
 //! 4. `close(m)`.
 //!
 //! A pair leads nowhere else: no name that others could connect to, no socket of the caller's
@@ -145,25 +145,21 @@ impl Receiver<'_> {
         descriptor: &OwnedFd,
         cloexec: bool,
     ) -> Result<i32, GiveError> {
-        let filled = self.fill(pair.high, descriptor);
-        let filled = self.close(pair.high).and(filled);
-        let received = filled.and_then(|()| self.receive_from(pair.low));
-        let received = match received {
-            Ok(received) => received,
-            Err(error) => return self.close(pair.low).and(Err(error)),
-        };
-        let flags = if cloexec { number(libc::O_CLOEXEC) } else { 0 };
-        let arguments = [number(received), number(pair.low), flags, 0];
-        let moved = self.held.call(libc::SYS_dup3, arguments);
-        let moved = self.close(received).and(moved);
-        match moved {
-            Ok(_) => Ok(pair.low),
-            Err(error) => self.close(pair.low).and(Err(error)),
+        let filled = self.fill(pair.low, descriptor);
+        // The end that was filled lives on in this process until the message was received.
+        let filled = self.close(pair.low).and(filled);
+        let received = filled.and_then(|_end| self.receive_from(pair.high, cloexec));
+        if received == Err(GiveError::TimedOut) {
+            return received; // it doesn't stand still
+        }
+        match (self.close(pair.high), received) {
+            (Ok(()), received) => received,
+            (Err(error), _) => Err(error),
         }
     }
 
     /// Puts the message into the caller's end `fd` of the pair.
-    fn fill(&self, fd: i32, descriptor: &OwnedFd) -> Result<(), GiveError> {
+    fn fill(&self, fd: i32, descriptor: &OwnedFd) -> Result<OwnedFd, GiveError> {
         // Another thread of the caller can have put something else there. So first a look that
         // asks no file system, …
         let link = fs::read_link(format!("/proc/{}/fd/{fd}", self.tid));
@@ -181,18 +177,20 @@ impl Receiver<'_> {
         if family != Some(AddressFamily::Unix) || peer.pid().cast_unsigned() != self.tgid {
             return Err(GiveError::Unexpected);
         }
-        Ok(scm_rights::send(&end, &[0], &[descriptor.as_fd()])?)
+        scm_rights::send(&end, &[0], &[descriptor.as_fd()])?;
+        Ok(end)
     }
 
     /// The caller receives what lies in its end `fd`.
-    fn receive_from(&self, fd: i32) -> Result<i32, GiveError> {
+    fn receive_from(&self, fd: i32, cloexec: bool) -> Result<i32, GiveError> {
         let header = MessageHeader {
             control: self.scratch,
             control_len: size_of::<Received>() as u64,
             ..MessageHeader::new_zeroed()
         };
         process_vm::write(self.tid, self.scratch, header.as_bytes())?;
-        let flags = number(libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC);
+        let cloexec = if cloexec { libc::MSG_CMSG_CLOEXEC } else { 0 };
+        let flags = number(libc::MSG_DONTWAIT | cloexec);
         self.held.call(libc::SYS_recvmsg, [number(fd), self.scratch, flags, 0])?;
         let mut received = Received::new_zeroed();
         process_vm::read(self.tid, self.scratch, received.as_mut_bytes())?;
