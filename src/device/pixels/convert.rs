@@ -161,15 +161,22 @@ fn put_line(row: &mut [u8], step: usize, line: &[u8]) {
 
 /// One sample for every two pixels of both lines: their mean.
 fn put_means(row: &mut [u8], step: usize, first: &[u8], second: &[u8]) {
-    let pairs = first.chunks(2).zip(second.chunks(2));
-    for (to, (above, below)) in row.iter_mut().step_by(step).zip(pairs) {
-        // At the right edge of an odd width a pair is one pixel, which then counts twice.
-        let ends = |pair: &[u8]| {
-            let end = |value: Option<&u8>| u16::from(value.copied().unwrap_or_default());
-            end(pair.first()) + end(pair.last())
-        };
-        let mean = (ends(above) + ends(below) + 2) / 4;
-        *to = u8::try_from(mean).unwrap_or(u8::MAX);
+    let mean = |above: [u8; 2], below: [u8; 2]| {
+        let sum: u16 = above.into_iter().chain(below).map(u16::from).sum();
+        u8::try_from((sum + 2) / 4).unwrap_or(u8::MAX)
+    };
+    let (above, below) = (first.chunks_exact(2), second.chunks_exact(2));
+    let (above_edge, below_edge) = (above.remainder(), below.remainder());
+    for (to, (above, below)) in row.iter_mut().step_by(step).zip(above.zip(below)) {
+        if let ([a, b], [c, d]) = (above, below) {
+            *to = mean([*a, *b], [*c, *d]);
+        }
+    }
+    // At the right edge of an odd width a pair is one pixel, which then counts twice.
+    if let (Some(to), [above], [below]) =
+        (row.get_mut(first.len() / 2 * step), above_edge, below_edge)
+    {
+        *to = mean([*above; 2], [*below; 2]);
     }
 }
 

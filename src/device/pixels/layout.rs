@@ -83,6 +83,8 @@ const UYVY: &[Sample] = &[sample(0, 1, 2), sample(1, 0, 4), sample(2, 2, 4)];
 const RGB: &[Sample] = &[sample(0, 0, 3), sample(1, 1, 3), sample(2, 2, 3)];
 const BGR: &[Sample] = &[sample(2, 0, 3), sample(1, 1, 3), sample(0, 2, 3)];
 const BGRX: &[Sample] = &[sample(2, 0, 4), sample(1, 1, 4), sample(0, 2, 4)];
+const RGBX: &[Sample] = &[sample(0, 0, 4), sample(1, 1, 4), sample(2, 2, 4)];
+const XBGR: &[Sample] = &[sample(2, 1, 4), sample(1, 2, 4), sample(0, 3, 4)];
 const XRGB: &[Sample] = &[sample(0, 1, 4), sample(1, 2, 4), sample(2, 3, 4)];
 
 /// The sections of a layout, in the order of its planes and bytes; all of them lie inside.
@@ -122,6 +124,8 @@ pub(super) fn sections(layout: &Layout) -> Result<Vec<Section>, LayoutError> {
         V4L2_PIX_FMT_BGR24 => vec![packed(1, 3, BGR)],
         V4L2_PIX_FMT_XBGR32 => vec![packed(1, 4, BGRX)],
         V4L2_PIX_FMT_XRGB32 => vec![packed(1, 4, XRGB)],
+        V4L2_PIX_FMT_RGBX32 => vec![packed(1, 4, RGBX)],
+        V4L2_PIX_FMT_BGRX32 => vec![packed(1, 4, XBGR)],
         V4L2_PIX_FMT_GREY => vec![y],
         V4L2_PIX_FMT_NV12 => vec![y, behind(luma, stride, 2, CBCR)],
         V4L2_PIX_FMT_NV21 => vec![y, behind(luma, stride, 2, CRCB)],
@@ -152,17 +156,16 @@ fn fits(section: &Section, layout: &Layout) -> bool {
 /// The colour model of a layout's samples: the kernel's `V4L2_MAP_YCBCR_ENC_DEFAULT` and
 /// `V4L2_MAP_QUANTIZATION_DEFAULT` where it leaves them open.
 pub fn model(layout: &Layout) -> Model {
-    let colours = layout;
-    let full = match colours.quantization {
+    let full = match layout.quantization {
         V4L2_QUANTIZATION_FULL_RANGE => true,
         V4L2_QUANTIZATION_LIM_RANGE => false,
-        _ => is_rgb(layout.fourcc) || colours.colorspace == COLORSPACE_JPEG,
+        _ => is_rgb(layout.fourcc) || layout.colorspace == COLORSPACE_JPEG,
     };
     let range = if full { Range::Full } else { Range::Limited };
     if is_rgb(layout.fourcc) {
         return Model::Rgb(range);
     }
-    let matrix = match (colours.ycbcr_enc, colours.colorspace) {
+    let matrix = match (layout.ycbcr_enc, layout.colorspace) {
         (YCBCR_ENC_709 | YCBCR_ENC_XV709, _) => Matrix::Bt709,
         (YCBCR_ENC_BT2020, _) => Matrix::Bt2020,
         (YCBCR_ENC_SMPTE240M, _) => Matrix::Smpte240m,
@@ -187,7 +190,12 @@ const YCBCR_ENC_SMPTE240M: u32 = 8;
 fn is_rgb(fourcc: u32) -> bool {
     matches!(
         fourcc,
-        V4L2_PIX_FMT_RGB24 | V4L2_PIX_FMT_BGR24 | V4L2_PIX_FMT_XBGR32 | V4L2_PIX_FMT_XRGB32
+        V4L2_PIX_FMT_RGB24
+            | V4L2_PIX_FMT_BGR24
+            | V4L2_PIX_FMT_XBGR32
+            | V4L2_PIX_FMT_XRGB32
+            | V4L2_PIX_FMT_RGBX32
+            | V4L2_PIX_FMT_BGRX32
     )
 }
 
@@ -209,10 +217,19 @@ pub(super) fn same_size(picture: &Picture, layout: &Layout) -> Result<(), Layout
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::v4l2::formats::Colorimetry;
+    use crate::v4l2::formats;
+
+    #[test]
+    fn every_format_of_the_nodes_can_be_made() {
+        let listed: Vec<u32> = formats::FORMATS.iter().map(|format| format.fourcc).collect();
+        for fourcc in listed {
+            assert!(FORMATS.contains(&fourcc), "{}", letters(fourcc));
+            assert!(sections(&laid_out(fourcc, 64, 48, 0)).is_ok(), "{}", letters(fourcc));
+        }
+    }
 
     /// Every format that pictures are made in.
-    pub(crate) const FORMATS: [u32; 13] = [
+    pub(crate) const FORMATS: [u32; 15] = [
         V4L2_PIX_FMT_YUYV,
         V4L2_PIX_FMT_UYVY,
         V4L2_PIX_FMT_NV12,
@@ -226,33 +243,20 @@ pub(crate) mod tests {
         V4L2_PIX_FMT_BGR24,
         V4L2_PIX_FMT_XBGR32,
         V4L2_PIX_FMT_XRGB32,
+        V4L2_PIX_FMT_RGBX32,
+        V4L2_PIX_FMT_BGRX32,
     ];
 
-    /// A layout with `padding` bytes at the end of each line (a multiple of 4), in sRGB.
+    /// A layout with `padding` bytes (a multiple of 4) at the end of each line of its first plane,
+    /// and as much more of the others as the format shares.
     pub(crate) fn laid_out(fourcc: u32, width: u32, height: u32, padding: u32) -> Layout {
-        let plane = |bytes: u32, num: u32, den: u32| PlaneLayout {
-            bytesperline: bytes,
-            sizeimage: bytes * height * num / den,
-        };
-        let wide = width + padding;
-        let planes = match fourcc {
-            V4L2_PIX_FMT_YUYV | V4L2_PIX_FMT_UYVY => vec![plane(2 * width + padding, 1, 1)],
-            V4L2_PIX_FMT_RGB24 | V4L2_PIX_FMT_BGR24 => vec![plane(3 * width + padding, 1, 1)],
-            V4L2_PIX_FMT_XBGR32 | V4L2_PIX_FMT_XRGB32 => vec![plane(4 * width + padding, 1, 1)],
-            V4L2_PIX_FMT_GREY => vec![plane(wide, 1, 1)],
-            V4L2_PIX_FMT_NV12M => vec![plane(wide, 1, 1), plane(wide, 1, 2)],
-            V4L2_PIX_FMT_YUV420M => {
-                vec![plane(wide, 1, 1), plane(wide / 2, 1, 2), plane(wide / 2, 1, 2)]
-            }
-            _ => vec![plane(wide, 3, 2)],
-        };
-        let colorimetry = Colorimetry {
-            colorspace: V4L2_COLORSPACE_SRGB,
-            ycbcr_enc: 0,
-            quantization: 0,
-            xfer_func: 0,
-        };
-        Layout { fourcc, width, height, planes, colorimetry }
+        let mut layout = Layout::new(fourcc, width, height).unwrap();
+        let tight = layout.planes[0].bytesperline;
+        for plane in &mut layout.planes {
+            plane.sizeimage = plane.sizeimage * 2 / tight * (tight + padding) / 2;
+            plane.bytesperline = plane.bytesperline * (tight + padding) / tight;
+        }
+        layout
     }
 
     #[test]
@@ -302,11 +306,10 @@ pub(crate) mod tests {
             (10, 0, 0, (Bt2020, Limited)),
             (12, 0, 0, (Bt709, Limited)),
         ] {
-            let given = &mut layout.colorimetry;
-            (given.colorspace, given.ycbcr_enc, given.quantization) =
+            (layout.colorspace, layout.ycbcr_enc, layout.quantization) =
                 (colorspace, ycbcr_enc, quantization);
             let (matrix, range) = expected;
-            assert_eq!(model(&layout), Model::YCbCr(matrix, range), "{:?}", layout.colorimetry);
+            assert_eq!(model(&layout), Model::YCbCr(matrix, range), "{layout:?}");
         }
         assert_eq!(model(&laid_out(V4L2_PIX_FMT_RGB24, 2, 2, 0)), Model::RGB);
     }

@@ -54,8 +54,10 @@ fn resized(picture: Picture, width: usize, height: usize) -> Picture {
     let lines = taps(picture.height, height);
     let from_width = picture.width.max(1);
     let channels = picture.channels.map(|channel| {
-        let narrow: Vec<u8> =
-            channel.chunks_exact(from_width).flat_map(|line| across(line, &columns)).collect();
+        let mut narrow = Vec::with_capacity(width.saturating_mul(picture.height));
+        for line in channel.chunks_exact(from_width) {
+            narrow.extend(across(line, &columns));
+        }
         down(&narrow, width, &lines)
     });
     Picture { width, height, model: picture.model, channels }
@@ -85,7 +87,7 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
             reason = "clamped to the picture"
         )]
         let (first, last) = (
-            (centre - reach).ceil().max(0.0) as usize,
+            ((centre - reach).floor() + 1.0).max(0.0) as usize,
             (centre + reach).floor().min(size - 1.0).max(0.0) as usize,
         );
         #[expect(clippy::cast_precision_loss, reason = "as above")]
@@ -97,7 +99,8 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
     (0..to).map(tap).collect()
 }
 
-/// Weights as shares of [`WHOLE`], exactly: what rounding leaves goes to the heaviest.
+/// Weights as shares of [`WHOLE`], exactly: what rounding leaves goes to the heaviest, and what has
+/// no weight at the far end is left out.
 fn shares(weights: &[f64]) -> Vec<u32> {
     let sum: f64 = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
     #[expect(
@@ -111,6 +114,9 @@ fn shares(weights: &[f64]) -> Vec<u32> {
     if let Some(most) = shares.iter_mut().max() {
         *most += rest;
     }
+    while shares.last() == Some(&0) {
+        shares.pop();
+    }
     shares
 }
 
@@ -121,9 +127,16 @@ fn mean(sum: u32) -> u8 {
 fn across<'a>(line: &'a [u8], columns: &'a [Taps]) -> impl Iterator<Item = u8> + 'a {
     columns.iter().map(|taps| {
         let sources = line.get(taps.first..).unwrap_or_default();
-        let parts =
-            sources.iter().zip(&taps.shares).map(|(value, share)| u32::from(*value) * share);
-        mean(parts.sum())
+        match (sources, &*taps.shares) {
+            // Where it grows: most frames of a clip that is smaller than its mode.
+            ([one, two, ..], [first, second]) => {
+                mean(u32::from(*one) * first + u32::from(*two) * second)
+            }
+            (sources, shares) => {
+                let parts = sources.iter().zip(shares);
+                mean(parts.map(|(value, share)| u32::from(*value) * share).sum())
+            }
+        }
     })
 }
 

@@ -75,14 +75,9 @@ fn the_bytes_lie_where_the_kernel_says() {
                     .repeat(2),
             ],
         ),
-        (
-            "BX24",
-            vec![
-                [[0, 255, 0, 0], [0, 255, 0, 0], [0, 255, 255, 255], [0, 255, 255, 255]]
-                    .concat()
-                    .repeat(2),
-            ],
-        ),
+        ("BX24", vec![[[0, 255, 0, 0].repeat(2), [0, 255, 255, 255].repeat(2)].concat().repeat(2)]),
+        ("XB24", vec![[[255, 0, 0, 0].repeat(2), [255, 255, 255, 0].repeat(2)].concat().repeat(2)]),
+        ("RX24", vec![[[0, 0, 0, 255].repeat(2), [0, 255, 255, 255].repeat(2)].concat().repeat(2)]),
     ] {
         assert_eq!(first(name), expected, "{name}");
     }
