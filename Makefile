@@ -28,7 +28,7 @@ setup: ## install what is missing on this Debian machine, and say what and why
 demo: build ## show a throw-away Linux that has the device nodes this machine may lack
 	@tools/demo $(SHRBUF)
 
-test: build ## the tests that need only a compiler, then those in a user-mode Linux
+test: build headers ## the tests that need only a compiler, then those in a user-mode Linux
 	@tools/test-lanes pure uml
 
 test-qemu: build ## the tests in a QEMU guest: slower, and with a full kernel

@@ -10,7 +10,14 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use node::{Between, Node};
+use shrbuf::courier::server::{self, Server};
 use shrbuf::courier::{GiveError, Limits, Program, Workers};
+
+/// Ten times the longest that anything took here under load.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// Set in a guest.
+pub(crate) const INSIDE: &str = "SHRBUF_INSIDE";
 
 /// How often each caller calls, unless `SHRBUF_ROUNDS` says otherwise.
 const ROUNDS: &str = "200";
@@ -31,7 +38,7 @@ fn node(name: &str, between: Option<Between>) -> Option<Node> {
         println!("SKIP {name}: not root");
         return None;
     }
-    match Node::start(workers(Duration::from_secs(5)), between) {
+    match Node::start(workers(DEADLINE), between) {
         Ok(node) => Some(node),
         Err(error) => {
             println!("SKIP {name}: {error}");
@@ -40,21 +47,34 @@ fn node(name: &str, between: Option<Between>) -> Option<Node> {
     }
 }
 
-/// Compiles the caller once per way; `None` where that way is not to be had.
-fn caller(extra: &[&str]) -> PathBuf {
+/// Where the callers lie. In a guest they have been built before it started.
+fn built(name: &str, compiler: &mut Command) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let program = folder.join(format!("courier-caller{}", extra.concat()));
-    let fresh =
-        folder.join(format!("courier-caller{}-{:?}", extra.concat(), std::thread::current().id()));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/courier/caller.c");
-    if std::env::var_os("SHRBUF_INSIDE").is_none() {
-        let mut compiler = Command::new("cc");
-        compiler.args(["-O1", "-mno-red-zone", "-Wall", "-Wextra", "-Werror", "-o"]);
-        compiler.arg(&fresh).arg(source).arg("-pthread").args(extra);
-        assert!(compiler.status().expect("a compiler").success());
+    let program = folder.join(format!("courier-{name}"));
+    if std::env::var_os(INSIDE).is_none() {
+        // Tests run side by side: each builds, and the last one stays.
+        let fresh = folder.join(format!("{name}-{:?}", std::thread::current().id()));
+        let status = compiler.arg("-o").arg(&fresh).status().expect("a compiler");
+        assert!(status.success(), "{compiler:?}");
         std::fs::rename(fresh, &program).expect("renamed");
     }
     program
+}
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/courier").join(name)
+}
+
+fn c(name: &str, extra: &[&str]) -> PathBuf {
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O1", "-mno-red-zone", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    compiler.arg("-I").arg(source("../../../include"));
+    compiler.arg(source(&format!("{name}.c"))).args(extra);
+    built(&format!("{name}{}", extra.concat()), &mut compiler)
+}
+
+fn caller(extra: &[&str]) -> PathBuf {
+    c("caller", extra)
 }
 
 fn run(program: &Path, arguments: &[&str]) -> Output {
@@ -133,4 +153,81 @@ fn a_full_table_gets_emfile_and_nothing_else() {
         assert!(!reasons.is_empty());
         assert!(reasons.iter().all(|reason| *reason == GiveError::TableFull), "{reasons:?}");
     }
+}
+
+#[test]
+fn a_go_program_is_as_good_as_any() {
+    let name = "a_go_program_is_as_good_as_any";
+    let Some(node) = node(name, None) else { return };
+    if Command::new("go").arg("version").output().is_err() {
+        println!("SKIP {name}: no Go here");
+        return;
+    }
+    let mut compiler = Command::new("go");
+    compiler.arg("build").current_dir(source("gocaller")).env("CGO_ENABLED", "0");
+    if std::env::var_os("HOME").is_none() {
+        compiler.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));
+    }
+    let program = built("gocaller", &mut compiler);
+    let output = run(&program, &[&node.path.to_string_lossy(), &rounds()]);
+    assert!(output.status.success());
+    assert_eq!(node.reasons(), []);
+}
+
+/// A filter that would kill the caller for what it is made to do is suspended, or the caller is
+/// refused.
+#[test]
+fn a_seccomp_filter_never_sees_what_the_caller_is_made_to_do() {
+    let name = "a_seccomp_filter_never_sees_what_the_caller_is_made_to_do";
+    let Some(node) = node(name, None) else { return };
+    let (caller, path) = (caller(&[]), node.path.to_string_lossy().into_owned());
+    let given = run(&caller, &[&path, "filtered", "100"]);
+    if given.status.success() {
+        return;
+    }
+    println!("not suspended here");
+    let reasons = node.reasons();
+    assert!(reasons.iter().all(|reason| *reason == GiveError::Filtered), "{reasons:?}");
+    assert!(run(&caller, &[&path, "filtered refused", "100"]).status.success());
+}
+
+#[test]
+fn a_traced_caller_gets_ebusy() {
+    let Some(node) = node("a_traced_caller_gets_ebusy", None) else { return };
+    let (caller, path) = (caller(&[]), node.path.to_string_lossy().into_owned());
+    let caller = caller.to_string_lossy();
+    let output = run(&c("probe", &[]), &[&path, "", "traced", &caller, &path, "busy", "100"]);
+    assert!(output.status.success());
+    let reasons = node.reasons();
+    assert_eq!(reasons.len(), 100);
+    assert!(reasons.iter().all(|reason| matches!(reason, GiveError::Traced(_))), "{reasons:?}");
+}
+
+/// Runs a probe; all its checks must hold.
+fn probe(name: &str, mode: &str) {
+    let Some(node) = node(name, None) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("socket");
+    let listener = server::listen(&socket).expect("a socket");
+    let _server = Server::start(listener, node.tickets()).expect("a server");
+    let arguments = [&*node.path.to_string_lossy(), &*socket.to_string_lossy(), mode];
+    assert!(run(&c("probe", &[]), &arguments).status.success());
+}
+
+macro_rules! probes {
+    ($($name:ident $mode:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            probe(stringify!($name), $mode);
+        }
+    )*};
+}
+
+probes! {
+    nested_memory_is_read_and_written "memory";
+    a_process_is_kept_until_it_ends_or_runs_another_program "kept";
+    flags_are_those_of_this_moment "flags";
+    only_memory_files_and_dmabufs_are_taken "take";
+    memory_that_never_comes_is_out_of_time "stall";
+    a_ticket_brings_a_descriptor_without_ptrace "ticket";
 }

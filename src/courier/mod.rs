@@ -71,3 +71,12 @@ pub struct Process {
     /// Its number.
     pub(crate) tgid: u32,
 }
+
+impl Process {
+    /// Whether both are the same process. Each holds on to its process, so that no number is used
+    /// anew meanwhile.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.tgid == other.tgid
+    }
+}

@@ -1,16 +1,216 @@
-//! Which nodes the daemon runs: the one place that joins it with `transport`.
+//! Which nodes the daemon runs: the one place that joins it with [`crate::transport`].
 
-use super::nodes::{NodeFactory, StartError};
-use crate::device::spec::SharedLimits;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::nodes::{
+    BufferRow, BufferState, Hold, Holder, Node, NodeFactory, NodeStatus, SnapshotError, StartError,
+};
+use crate::courier::ticket::Tickets;
+use crate::courier::{self, Program, Workers};
+use crate::device::clock::Monotonic;
+use crate::device::sink::snapshot;
+use crate::device::spec::{NodeSpec, SharedLimits};
+use crate::device::{Device, SlotView};
+use crate::shrbuf::{self, Backings, BufferId, Limits, PlaneMemory, Reaper, Registry, Viewer};
+use crate::transport::{self, CuseNode, Services};
 
 /// The factory of nodes that stand in `/dev`.
 ///
 /// # Errors
-/// [`StartError::Environment`] where this machine has nothing to carry them.
+/// [`StartError::Io`] where the daemon can't have threads or helper processes.
 pub fn factory(limits: SharedLimits) -> Result<Box<dyn NodeFactory>, StartError> {
-    let _ = limits;
-    Err(StartError::Environment {
-        what: "this build has no transport: it can't make a node in /dev".into(),
-        remedy: "use a build that has src/transport".into(),
-    })
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |source| StartError::Io { what, source }
+    };
+    // First of all: a helper inherits what the daemon has at that moment.
+    let workers = Workers::start(courier::Limits::default(), Program::default())
+        .map_err(failed("start the helper processes"))?;
+    let limits = Limits { uid_bytes: limits.bytes_per_uid, ..Limits::default() };
+    let registry = Registry::new(limits, Backings::probe());
+    let reaper = Reaper::start(Arc::clone(&registry))
+        .map_err(failed("start the thread that frees orphans"))?;
+    let services =
+        Services { registry, workers, tickets: Tickets::new(), clock: Arc::new(Monotonic) };
+    Ok(Box::new(CuseNodes { services: Arc::new(services), all: Arc::default(), _reaper: reaper }))
+}
+
+/// Makes CUSE nodes over one registry.
+struct CuseNodes {
+    services: Arc<Services>,
+    all: Arc<All>,
+    _reaper: Reaper,
+}
+
+/// The nodes that run, for questions about all of them.
+#[derive(Default)]
+struct All(Mutex<Vec<Weak<RunningNode>>>);
+
+struct RunningNode {
+    spec: NodeSpec,
+    number: u32,
+    cuse: CuseNode,
+}
+
+/// What the daemon has of a node.
+struct Handle {
+    running: Arc<RunningNode>,
+    all: Arc<All>,
+    registry: Arc<Registry>,
+}
+
+impl NodeFactory for CuseNodes {
+    fn start(&self, spec: &NodeSpec) -> Result<Box<dyn Node>, StartError> {
+        let number =
+            spec.number.ok_or_else(|| StartError::Unfit("the node has no number".into()))?;
+        let Services { registry, clock, .. } = &*self.services;
+        let device = Device::from_spec(spec, Arc::clone(registry), Arc::clone(clock))?;
+        let cuse = CuseNode::start(&spec.name, number, device, &self.services)
+            .map_err(|error| start_error(error, number))?;
+        let running = Arc::new(RunningNode { spec: spec.clone(), number, cuse });
+        self.all.lock().push(Arc::downgrade(&running));
+        let (all, registry) = (Arc::clone(&self.all), Arc::clone(registry));
+        Ok(Box::new(Handle { running, all, registry }))
+    }
+
+    fn orphans(&self) -> Vec<BufferRow> {
+        let mut rows = self.all.rows(&self.services.registry);
+        rows.retain(|row| row.slot.is_none());
+        rows
+    }
+}
+
+fn start_error(error: transport::StartError, number: u32) -> StartError {
+    match error {
+        transport::StartError::Session(cuse_rs::Error::Open { path, source, remedy }) => {
+            StartError::Environment { what: format!("{path} can't be opened: {source}"), remedy }
+        }
+        transport::StartError::Session(cuse_rs::Error::Refused { .. }) => {
+            StartError::NumberTaken(number)
+        }
+        transport::StartError::Session(error) => StartError::Unfit(error.to_string()),
+        transport::StartError::Thread { source, .. } => {
+            StartError::Io { what: format!("start the threads of /dev/video{number}"), source }
+        }
+    }
+}
+
+impl Node for Handle {
+    fn status(&self) -> NodeStatus {
+        let RunningNode { spec, number, cuse } = &*self.running;
+        cuse.with_device(|device| NodeStatus {
+            name: spec.name.clone(),
+            role: device.role(),
+            number: *number,
+            card: spec.card.clone(),
+            mode: device.mode_text(),
+            transport: "cuse".into(),
+            opens: u32::try_from(device.files().len()).unwrap_or(u32::MAX),
+            streaming: device.is_streaming(),
+            frames: device.counts().frames,
+            dropped: device.counts().dropped,
+            ended: cuse.has_ended().then(|| "the kernel has ended it".into()),
+        })
+    }
+
+    fn buffers(&self) -> Vec<BufferRow> {
+        let mut rows = self.all.rows(&self.registry);
+        rows.retain(|row| row.slot.is_some() && row.node == self.running.spec.name);
+        rows
+    }
+
+    fn snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
+        let picture =
+            self.running.cuse.with_device(Device::picture).map_err(|_| SnapshotError::NoFrame)?;
+        let planes: Vec<&dyn PlaneMemory> =
+            picture.planes.iter().map(|plane| plane as &dyn PlaneMemory).collect();
+        snapshot(&picture.layout, &planes).map_err(|error| SnapshotError::Failed(error.to_string()))
+    }
+
+    fn stop(self: Box<Self>) {
+        // Its threads end with the last reference; the daemon has the only one that lasts.
+        drop(self);
+    }
+}
+
+impl All {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<RunningNode>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> Vec<Arc<RunningNode>> {
+        let mut all = self.lock();
+        all.retain(|node| node.strong_count() > 0);
+        all.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// All buffers, each with its place in the queue of the node that allocated it, if it has one
+    /// still. A foreign dma-buf counts as of the node that imported it.
+    fn rows(&self, registry: &Registry) -> Vec<BufferRow> {
+        let nodes = self.running();
+        let mut places: BTreeMap<BufferId, Vec<(&RunningNode, SlotView)>> = BTreeMap::new();
+        for node in &nodes {
+            for slot in node.cuse.with_device(Device::slots) {
+                places.entry(slot.buffer.id()).or_default().push((node, slot));
+            }
+        }
+        let rows = registry.table(Viewer::Root).into_iter();
+        rows.map(|row| {
+            let found = places.get(&row.id).map_or(&[][..], Vec::as_slice);
+            describe(&row, &nodes, found)
+        })
+        .collect()
+    }
+}
+
+fn describe(
+    row: &shrbuf::Row,
+    nodes: &[Arc<RunningNode>],
+    found: &[(&RunningNode, SlotView)],
+) -> BufferRow {
+    let owner = row.owner.map(|owner| owner.node);
+    let own = found.iter().find(|(node, _)| owner.is_none_or(|number| number == node.number));
+    let imports = found.iter().filter(|(node, _)| owner != Some(node.number));
+    let named = nodes.iter().find(|node| Some(node.number) == owner);
+    let node =
+        named.map(|node| node.spec.name.clone()).or(own.map(|(node, _)| node.spec.name.clone()));
+    let state = match row.state {
+        shrbuf::State::Orphan => BufferState::Orphaned,
+        _ => own.map_or(BufferState::Dequeued, |(_, slot)| slot.state),
+    };
+    BufferRow {
+        id: row.id.0,
+        node: node.unwrap_or_else(|| owner.map_or("?".into(), |number| format!("video{number}"))),
+        slot: own.map(|(_, slot)| slot.slot),
+        plane: own.map_or(0, |(_, slot)| slot.plane),
+        state,
+        len: row.len,
+        uid: row.owner.map_or(0, |owner| owner.uid),
+        held: row.exports > 0 || row.importers > 0,
+        imported_by: imports.map(|(node, _)| node.spec.name.clone()).collect(),
+        holders: holders(&row.holders),
+    }
+}
+
+/// One line for each process and way of holding.
+fn holders(found: &[shrbuf::holders::Holder]) -> Vec<Holder> {
+    let mut holders: Vec<Holder> = Vec::new();
+    for one in found {
+        let hold = match one.how {
+            shrbuf::holders::How::Descriptor(_) => Hold::Descriptor,
+            shrbuf::holders::How::Mapping => Hold::Mapping,
+        };
+        match holders.iter_mut().find(|known| known.pid == one.pid && known.hold == hold) {
+            Some(known) => known.count += 1,
+            None => holders.push(Holder {
+                pid: one.pid,
+                uid: one.uid,
+                name: one.name.clone(),
+                hold,
+                count: 1,
+            }),
+        }
+    }
+    holders
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::error::ExportError;
 use super::export::ExportFlags;
+use super::hold::Hold;
 use super::memory::PlaneMemory;
-use super::registry::Hold;
 use crate::sys::mapping::Mapping;
 
 /// Name of a buffer in tables and logs: counts up, never used twice by one registry.

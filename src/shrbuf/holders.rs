@@ -1,6 +1,13 @@
 //! The names of those who hold a buffer: a look through `/proc`, good for people, not for
 //! decisions (it misses descriptors in flight, and is out of date at once).
 
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use super::buffer::BufferId;
+use crate::sys::fdinfo::{FdInfo, FileIdentity, FileKey};
+
 /// How a process holds a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum How {
@@ -21,4 +28,146 @@ pub struct Holder {
     pub name: String,
     /// Descriptor or mapping.
     pub how: How,
+}
+
+/// Which file is which buffer.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    by_identity: HashMap<FileIdentity, BufferId>,
+    by_device: HashMap<(u64, u64), BufferId>,
+}
+
+impl Files {
+    pub(super) fn add(&mut self, key: FileKey, id: BufferId) {
+        self.by_identity.insert(key.identity, id);
+        self.by_device.insert((key.dev, key.identity.ino), id);
+    }
+
+    /// Everybody else who holds one of them, processes of `only` alone where it is given. Who
+    /// ends meanwhile, or may not be looked at, is left out.
+    pub(super) fn holders(&self, only: Option<u32>) -> HashMap<BufferId, Vec<Holder>> {
+        let mut found: HashMap<BufferId, Vec<Holder>> = HashMap::new();
+        for pid in processes().filter(|pid| *pid != std::process::id()) {
+            let Some((name, uid)) = name_and_uid(pid) else { continue };
+            if only.is_some_and(|only| only != uid) {
+                continue;
+            }
+            let ways = self.descriptors(pid).into_iter().chain(self.mappings(pid));
+            for (id, how) in ways {
+                let holder = Holder { pid, uid, name: name.clone(), how };
+                let holders = found.entry(id).or_default();
+                if !holders.contains(&holder) {
+                    holders.push(holder);
+                }
+            }
+        }
+        found
+    }
+
+    fn descriptors(&self, pid: u32) -> Vec<(BufferId, How)> {
+        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+        let look = |entry: fs::DirEntry| {
+            // The link's text spares a look into most; it proves nothing.
+            let link = fs::read_link(entry.path()).ok()?;
+            looks_like_a_buffer(&link.to_string_lossy()).then_some(())?;
+            let fd = entry.file_name().to_str()?.parse().ok()?;
+            let identity = FdInfo::of(pid, fd).ok()?.identity;
+            Some((*self.by_identity.get(&identity)?, How::Descriptor(fd)))
+        };
+        entries.flatten().filter_map(look).collect()
+    }
+
+    fn mappings(&self, pid: u32) -> Vec<(BufferId, How)> {
+        let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&maps);
+        let files = text.lines().filter_map(mapped_file);
+        files.filter_map(|file| Some((*self.by_device.get(&file)?, How::Mapping))).collect()
+    }
+}
+
+/// Device and inode of a line of `/proc/<pid>/maps` that could be a buffer's.
+fn mapped_file(line: &str) -> Option<(u64, u64)> {
+    let mut words = line.split_ascii_whitespace().skip(3);
+    let (major, minor) = words.next()?.split_once(':')?;
+    let device =
+        libc::makedev(u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
+    let inode = words.next()?.parse().ok()?;
+    looks_like_a_buffer(words.next()?).then_some((device, inode))
+}
+
+fn looks_like_a_buffer(link: &str) -> bool {
+    let memory = link.strip_prefix("/memfd:");
+    memory.is_some_and(|rest| rest.as_bytes().starts_with(crate::sys::memfd::NAME.to_bytes()))
+        || link.starts_with("/dmabuf:")
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn name_and_uid(pid: u32) -> Option<(String, u32)> {
+    let status = fs::read(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
+    parse_status(&String::from_utf8_lossy(&status))
+}
+
+/// Name and real uid of `/proc/<pid>/status`.
+fn parse_status(status: &str) -> Option<(String, u32)> {
+    let value = |key| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let name = value("Name:")?;
+    let name = name.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+    let uid = value("Uid:")?.split_ascii_whitespace().next()?.parse().ok()?;
+    Some((name, uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::mapping::Mapping;
+    use crate::sys::memfd::Memfd;
+    use proptest::prelude::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn lines_of_maps_that_could_be_buffers_have_device_and_inode() {
+        let rows = [
+            ("7f00-7f01 rw-s 00000000 00:01 77    /memfd:shrbuf (deleted)", Some((1, 77))),
+            ("7f00-7f01 r--s 00000000 00:0b 5     /dmabuf:", Some((11, 5))),
+            ("7f00-7f01 rw-s 00000000 00:01 78    /memfd:other (deleted)", None),
+            ("7f00-7f01 rw-p 00000000 00:00 0", None),
+            ("7f00-7f01 r-xp 00000000 08:01 9     /usr/bin/cat", None),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(mapped_file(line), expected, "{line}");
+        }
+    }
+
+    /// This process is left out of tables; here it stands for another one.
+    #[test]
+    fn descriptors_and_mappings_of_a_process_are_found() {
+        let file = Memfd::new(1).expect("a file");
+        let mut files = Files::default();
+        files.add(FileKey::own(file.own()).expect("a key"), BufferId(7));
+        let fd = file.own().as_raw_fd();
+        let me = std::process::id();
+        assert!(files.descriptors(me).contains(&(BufferId(7), How::Descriptor(fd))));
+        assert_eq!(files.mappings(me), []);
+        let _mapping = Mapping::new(file.own(), file.len(), false).expect("a mapping");
+        assert_eq!(files.mappings(me), [(BufferId(7), How::Mapping)]);
+    }
+
+    #[test]
+    fn a_name_is_shown_without_control_characters() {
+        let status = "Name:\ta\u{1b}[2J\nUmask:\t0022\nUid:\t1000\t0\t0\t0\n";
+        assert_eq!(parse_status(status), Some(("a?[2J".to_owned(), 1000)));
+        assert_eq!(parse_status("Name:\ta\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_mapping_or_none(line in ".{0,80}") {
+            let _ = mapped_file(&line);
+            let _ = parse_status(&line);
+        }
+    }
 }

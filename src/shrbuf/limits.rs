@@ -14,7 +14,8 @@ pub struct Limits {
     pub node_buffers: u64,
     /// Bytes of one node's buffers.
     pub node_bytes: u64,
-    /// Buffers charged to one uid. Each costs the daemon two or three descriptors.
+    /// Buffers charged to one uid. Each costs the daemon a descriptor, and
+    /// a second one where it is a dma-buf too (`RLIMIT_NOFILE`).
     pub uid_buffers: u64,
     /// Bytes charged to one uid.
     pub uid_bytes: u64,

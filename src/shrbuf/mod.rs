@@ -11,15 +11,20 @@
 
 pub mod backing;
 mod buffer;
+mod entry;
 mod error;
 mod export;
 mod foreign;
+mod hold;
 pub mod holders;
+mod ledger;
 mod limits;
 mod memory;
 mod reaper;
 mod registry;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use backing::Backings;
 pub use buffer::{Buffer, BufferId, Segment};

@@ -1,13 +1,23 @@
 //! All buffers of this process: who is charged for them, and which descriptor names which.
 
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::backing::{Backings, Memory};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use super::backing::Backings;
 use super::buffer::{Buffer, BufferId};
-use super::error::{AllocError, ExportError, ImportError};
-use super::export::ExportFlags;
+use super::entry::{Entry, Origin};
+use super::error::{AllocError, ImportError};
+use super::foreign::Foreign;
+use super::hold::{Hold, Kind};
+use super::ledger::{Fate, Ledger, Remains};
 use super::limits::{Charge, Limits};
+use super::reaper::ring;
+use crate::sys::dmabuf;
+use crate::sys::fdinfo::{FdInfo, FileIdentity};
+use crate::sys::memfd::page_rounded;
 
 /// Who allocates, and is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,9 +31,10 @@ pub struct Owner {
 /// What a caller's descriptor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// An export of ours: an importer's reference to the buffer.
+    /// A buffer known here, as an importer's reference: an export of ours, or a dma-buf of
+    /// somebody else that is imported already.
     Ours(Buffer),
-    /// A dma-buf of somebody else: fetch it in a worker and call [`Registry::import_dmabuf`].
+    /// A dma-buf not seen before: fetch it in a worker and call [`Registry::import_dmabuf`].
     Dmabuf,
     /// Anything else, closed descriptors included: `EINVAL`, never fetched.
     Other,
@@ -46,15 +57,41 @@ pub struct Accounting {
 }
 
 /// All buffers of this process.
+///
+/// Locks: the ledger's, then an entry's gate; never the other way, and neither while a client
+/// or a file system is asked for anything.
 #[derive(Debug)]
-pub struct Registry {}
+pub struct Registry {
+    limits: Limits,
+    backings: Backings,
+    ledger: Mutex<Ledger>,
+    /// Tells when a file of an orphan was closed. `None` where the kernel gives no more of these:
+    /// orphans are then found by looking, once a second.
+    closings: Option<Inotify>,
+    /// Wakes the reaper's thread.
+    bell: Mutex<Option<UnixStream>>,
+}
 
 impl Registry {
     /// An empty one.
     #[must_use]
     pub fn new(limits: Limits, backings: Backings) -> Arc<Self> {
-        let _ = (limits, backings);
-        todo!()
+        let closings = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+            .inspect_err(|errno| tracing::warn!(%errno, "no inotify: orphans are freed later"))
+            .ok();
+        Arc::new(Self {
+            limits,
+            backings,
+            ledger: Mutex::default(),
+            closings,
+            bell: Mutex::default(),
+        })
+    }
+
+    /// The backing in use and what spoke against better ones.
+    #[must_use]
+    pub fn backings(&self) -> &Backings {
+        &self.backings
     }
 
     /// A new buffer of at least `len` bytes, all zero and all present: touching it later neither
@@ -63,16 +100,40 @@ impl Registry {
     /// # Errors
     /// See [`AllocError::errno`]: `ENOMEM` over a limit or without memory, `EINVAL` for 0 bytes.
     pub fn allocate(self: &Arc<Self>, owner: &Owner, len: usize) -> Result<Buffer, AllocError> {
-        let _ = (owner, len);
-        todo!()
+        let bytes = page_rounded(len).ok_or(AllocError::Length(len as u64))?;
+        let wanted = bytes as u64;
+        self.charge(*owner, wanted)?;
+        let made = self.backings.chosen().allocate(bytes);
+        let mut ledger = self.ledger();
+        match made {
+            Ok(memory) => {
+                let entry = ledger.insert(Origin::Allocated(*owner), memory);
+                Ok(Buffer::new(Hold::new(entry, Arc::clone(self), Kind::Allocator)))
+            }
+            Err(source) => {
+                ledger.refund(*owner, wanted);
+                Err(AllocError::System { wanted, source })
+            }
+        }
     }
 
     /// What descriptor `fd` of thread `tid` is. Asks `/proc` only: never blocks on a file system
     /// or on a client, never fetches the descriptor; fit for a thread that serves requests.
     #[must_use]
     pub fn identify(self: &Arc<Self>, tid: u32, fd: i32) -> Identity {
-        let _ = (tid, fd);
-        todo!()
+        let info = match FdInfo::of(tid, fd) {
+            Ok(info) if !info.is_path() => info,
+            Ok(_) => return Identity::Other,
+            Err(error) => {
+                tracing::debug!(tid, fd, %error, "a descriptor can't be looked at");
+                return Identity::Other;
+            }
+        };
+        match self.import_known(info.identity) {
+            Some(buffer) => Identity::Ours(buffer),
+            None if info.dmabuf_count.is_some() => Identity::Dmabuf,
+            None => Identity::Other,
+        }
     }
 
     /// An importer's reference to the dma-buf `fd`, which may be one of ours that came back. What
@@ -82,64 +143,188 @@ impl Registry {
     /// # Errors
     /// See [`ImportError`]: `EINVAL`.
     pub fn import_dmabuf(self: &Arc<Self>, fd: OwnedFd) -> Result<Buffer, ImportError> {
-        let _ = fd;
-        todo!()
+        let info = FdInfo::own(fd.as_fd())?;
+        if info.is_path() {
+            return Err(ImportError::NotDmabuf);
+        }
+        if let Some(buffer) = self.import_known(info.identity) {
+            return Ok(buffer);
+        }
+        if !dmabuf::is_dmabuf(fd.as_fd())? {
+            return Err(ImportError::NotDmabuf);
+        }
+        let memory = Foreign::new(fd, info)?;
+        let mut ledger = self.ledger();
+        // Another worker may have been faster.
+        let entry = match ledger.find(info.identity) {
+            Some(entry) => entry,
+            None => ledger.insert(Origin::Foreign, Box::new(memory)),
+        };
+        Ok(self.importer(&mut ledger, entry))
     }
 
-    /// Frees the orphans that nobody holds any more; how many.
+    /// Frees the orphans that nobody holds any more; how many. A person who pins a dma-buf's
+    /// pages by its name can make this wait for 155 ms (see [`Memfd::unpinned`]): not for a thread
+    /// that serves requests.
+    ///
+    /// [`Memfd::unpinned`]: crate::sys::memfd::Memfd::unpinned
     pub fn reap(&self) -> usize {
-        todo!()
+        self.reap_orphans() + self.bury()
     }
 
-    /// The sums, after [`Registry::reap`].
+    /// Without waiting.
+    fn reap_orphans(&self) -> usize {
+        // The question is a system call for each: asked without the ledger's lock first, so that
+        // many orphans don't keep others waiting, and again with it before anything is freed.
+        let orphans = self.ledger().abandoned();
+        let free = orphans.into_iter().filter(|entry| !entry.held_outside());
+        free.filter(|entry| self.settle(entry.id())).count()
+    }
+
+    /// The sums, after [`Registry::reap`], for whose threads it is too.
     #[must_use]
     pub fn accounting(&self) -> Accounting {
-        todo!()
+        self.reap();
+        let mut sums = Accounting::default();
+        let rows = {
+            let ledger = self.ledger();
+            for remains in ledger.remains() {
+                sums.buffers += 1;
+                sums.orphaned += 1;
+                sums.bytes += remains.bytes;
+            }
+            ledger.rows()
+        };
+        for row in rows {
+            sums.imports += row.importers;
+            if row.entry.owner().is_some() {
+                sums.buffers += 1;
+                sums.bytes += row.entry.memory().len() as u64;
+                sums.orphaned += u64::from(!row.allocated);
+                sums.exports += row.entry.exports();
+            }
+        }
+        sums
     }
 
     /// What is charged to a uid, orphans included.
     #[must_use]
     pub fn charged_to_uid(&self, uid: u32) -> Charge {
-        let _ = uid;
-        todo!()
-    }
-}
-
-/// One buffer's memory and what is known of it.
-#[derive(Debug)]
-pub(super) struct Entry {}
-
-impl Entry {
-    pub(super) fn id(&self) -> BufferId {
-        todo!()
+        self.ledger().uid(uid)
     }
 
-    pub(super) fn memory(&self) -> &dyn Memory {
-        todo!()
+    /// What is charged to a node: buffers that their allocators still have.
+    #[must_use]
+    pub fn charged_to_node(&self, node: u32) -> Charge {
+        self.ledger().node(node)
     }
 
-    pub(super) fn is_foreign(&self) -> bool {
-        todo!()
-    }
-}
-
-/// The allocator's or an importer's reference.
-#[derive(Debug)]
-pub(super) struct Hold {
-    entry: Arc<Entry>,
-}
-
-impl Hold {
-    pub(super) fn entry(&self) -> &Arc<Entry> {
-        &self.entry
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn export(&self, flags: ExportFlags) -> Result<OwnedFd, ExportError> {
-        let _ = flags;
-        todo!()
+    /// Readable when a file of an orphan was closed.
+    pub(super) fn closings(&self) -> Option<BorrowedFd<'_>> {
+        self.closings.as_ref().map(AsFd::as_fd)
     }
 
-    pub(super) fn held_elsewhere(&self) -> bool {
-        todo!()
+    /// Takes the events away: what they say is only "look again".
+    pub(super) fn clear_closings(&self) {
+        while self.closings.as_ref().is_some_and(|closings| closings.read_events().is_ok()) {}
+    }
+
+    pub(super) fn ring_when_orphaned(&self, bell: UnixStream) {
+        *self.bell.lock().unwrap_or_else(PoisonError::into_inner) = Some(bell);
+    }
+
+    pub(super) fn forget_bell(&self) {
+        *self.bell.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// A reference was dropped.
+    pub(super) fn let_go(&self, id: BufferId, kind: Kind) {
+        let abandoned = self.ledger().let_go(id, kind);
+        if abandoned && !self.settle(id) {
+            let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(bell) = bell.as_ref() {
+                ring(bell);
+            }
+        }
+    }
+
+    /// Frees an abandoned buffer if nobody outside holds it, else has its files watched.
+    fn settle(&self, id: BufferId) -> bool {
+        let removed = {
+            let mut ledger = self.ledger();
+            match ledger.remove_if_free(id) {
+                Fate::Kept => return false,
+                Fate::Free(entry) => entry,
+                Fate::Abandoned => {
+                    if !ledger.first_watch(id) || !self.watch(&ledger, id) {
+                        return false;
+                    }
+                    // Whoever let go before the watch stood made no event.
+                    match ledger.remove_if_free(id) {
+                        Fate::Free(entry) => entry,
+                        Fate::Kept | Fate::Abandoned => return false,
+                    }
+                }
+            }
+        };
+        let left = removed.memory().release();
+        let Some(owner) = removed.owner() else { return true };
+        let bytes = removed.memory().len() as u64;
+        // Charged until the pages are really back.
+        match left {
+            None => self.ledger().refund_uid(owner.uid, bytes),
+            Some(file) => {
+                self.ledger().add_remains(Remains { id, owner, bytes, file });
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Refunds what was pinned and is not any more, up to the first that still is: to be told so
+    /// takes the kernel a while.
+    fn bury(&self) -> usize {
+        let waiting = self.ledger().remains().count();
+        let next = || self.ledger().next_remains();
+        let free = |remains: &Remains| {
+            remains.file.unpinned().unwrap_or_else(|error| {
+                tracing::warn!(buffer = remains.id.0, %error, "who pins a buffer is unknown");
+                false
+            })
+        };
+        let asked = std::iter::from_fn(next).take(waiting);
+        asked.take_while(free).filter(|remains| self.ledger().bury(remains.id)).count()
+    }
+
+    fn watch(&self, ledger: &Ledger, id: BufferId) -> bool {
+        let (Some(closings), Some(entry)) = (&self.closings, ledger.get(id)) else { return false };
+        let Some(file) = entry.memory().watched() else { return false };
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let watched = closings.add_watch(path.as_str(), AddWatchFlags::IN_CLOSE);
+        watched.inspect_err(|errno| tracing::debug!(%errno, "an orphan can't be watched")).is_ok()
+    }
+
+    fn charge(&self, owner: Owner, bytes: u64) -> Result<(), AllocError> {
+        let first = self.ledger().charge(&self.limits, owner, bytes);
+        if first.is_err() && self.reap_orphans() > 0 {
+            let second = self.ledger().charge(&self.limits, owner, bytes);
+            return second.map_err(|limit| AllocError::Limit { limit, wanted: bytes });
+        }
+        first.map_err(|limit| AllocError::Limit { limit, wanted: bytes })
+    }
+
+    fn import_known(self: &Arc<Self>, identity: FileIdentity) -> Option<Buffer> {
+        let mut ledger = self.ledger();
+        let entry = ledger.find(identity)?;
+        Some(self.importer(&mut ledger, entry))
+    }
+
+    fn importer(self: &Arc<Self>, ledger: &mut Ledger, entry: Arc<Entry>) -> Buffer {
+        ledger.add_importer(entry.id());
+        Buffer::new(Hold::new(entry, Arc::clone(self), Kind::Importer))
     }
 }

@@ -1,7 +1,8 @@
 //! Who holds which buffer, as a table for people.
 
 use super::buffer::BufferId;
-use super::holders::Holder;
+use super::holders::{Files, Holder};
+use super::ledger::Slot;
 use super::registry::{Owner, Registry};
 
 /// Who looks at the table.
@@ -27,6 +28,9 @@ pub enum State {
     Live,
     /// Its allocator let go; importers, exports or mappings keep it.
     Orphan,
+    /// Nobody can use it any more, but somebody keeps its pages by a name (`O_PATH`) of its
+    /// dma-buf; whose that is can't be found out.
+    Pinned,
     /// Somebody else's dma-buf, kept as long as it is imported.
     Foreign,
 }
@@ -57,7 +61,46 @@ impl Registry {
     /// nobody holds any more are freed first.
     #[must_use]
     pub fn table(&self, viewer: Viewer) -> Vec<Row> {
-        let _ = viewer;
-        todo!()
+        self.reap();
+        let (slots, remains) = {
+            let ledger = self.ledger();
+            (ledger.rows(), ledger.remains().cloned().collect::<Vec<_>>())
+        };
+        let mut files = Files::default();
+        for slot in &slots {
+            for key in slot.entry.memory().files() {
+                files.add(key, slot.entry.id());
+            }
+        }
+        let only = match viewer {
+            Viewer::Root => None,
+            Viewer::Uid(uid) => Some(uid),
+        };
+        let mut holders = files.holders(only);
+        let row = |slot: Slot| Row {
+            id: slot.entry.id(),
+            owner: slot.entry.owner(),
+            len: slot.entry.memory().len() as u64,
+            state: match slot.entry.owner() {
+                None => State::Foreign,
+                Some(_) if slot.allocated => State::Live,
+                Some(_) => State::Orphan,
+            },
+            exports: if slot.entry.is_foreign() { 0 } else { slot.entry.exports() },
+            importers: slot.importers,
+            holders: holders.remove(&slot.entry.id()).unwrap_or_default(),
+        };
+        let mut table: Vec<Row> = slots.into_iter().map(row).collect();
+        table.extend(remains.into_iter().map(|remains| Row {
+            id: remains.id,
+            owner: Some(remains.owner),
+            len: remains.bytes,
+            state: State::Pinned,
+            exports: 0,
+            importers: 0,
+            holders: Vec::new(),
+        }));
+        table.sort_by_key(|row| row.id);
+        table
     }
 }

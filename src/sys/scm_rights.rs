@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, accept4,
+    recvmsg, sendmsg, socketpair,
 };
 
 /// A message carries at most this many.
@@ -63,6 +63,32 @@ pub fn receive(socket: impl AsFd, bytes: &mut [u8], fds: &mut Vec<OwnedFd>) -> R
             Err(Errno::EMSGSIZE)
         }
     }
+}
+
+/// Accepts a connection, with these flags on its socket.
+///
+/// # Errors
+/// Those of `accept4(2)`.
+pub fn accept(listener: impl AsFd, flags: SockFlag) -> Result<OwnedFd, Errno> {
+    let number = accept4(listener.as_fd().as_raw_fd(), flags)?;
+    // SAFETY: the kernel has just made this descriptor for this process, and told the number to
+    // nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// An `ioctl` whose command says that `argument` is as long as it is, and no more than that.
+///
+/// # Errors
+/// `EINVAL` when the command says otherwise; what the file answers.
+pub fn ioctl(file: impl AsFd, command: u32, argument: &mut [u8]) -> Result<(), Errno> {
+    let size = command >> 16 & 0x3fff; // _IOC_SIZE
+    if usize::try_from(size) != Ok(argument.len()) {
+        return Err(Errno::EINVAL);
+    }
+    let (file, argument) = (file.as_fd().as_raw_fd(), argument.as_mut_ptr());
+    // SAFETY: the argument is as large as the command says, and borrowed for writing.
+    let answer = unsafe { libc::ioctl(file, command.into(), argument) };
+    Errno::result(answer).map(drop)
 }
 
 #[cfg(test)]

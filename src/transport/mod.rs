@@ -1,1 +1,24 @@
-//! How a node stands in `/dev`.
+//! How a node stands in `/dev`, and the way of one request through the daemon.
+//!
+//! [`CuseNode::start`] makes a character device and the threads that serve it. A request comes in
+//! on a reader thread, which never waits for anything that a program can hold up:
+//!
+//! - what can be answered at once is ([`node::NodeShared::ioctl`]);
+//! - a call that has to wait is *parked* (`parked`): its reply is kept under a ticket, until the
+//!   device completes it, a signal interrupts it, or the node ends;
+//! - a call that needs the caller's memory or descriptors is carried on by a worker of the
+//!   [`crate::courier`] (`errand`).
+//!
+//! What a call leaves to be done for others (parked calls that are complete, pollers to be woken)
+//! comes out of the device as effects, and is carried out once the device is not locked any more.
+
+mod call;
+mod cuse;
+mod errand;
+mod node;
+mod pacer;
+mod parked;
+mod user;
+
+pub use cuse::{CuseNode, StartError};
+pub use node::Services;

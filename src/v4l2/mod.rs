@@ -26,5 +26,5 @@ pub use dispatch::dispatch;
 pub use nested::{Needs, Nested, PlaneNeed, needs, nested};
 pub use ops::{Answer, Context, DeviceOps, Direction, Node, UserPlane};
 
-mod seam;
-pub use seam::{Buffer, FileId, Ticket};
+use crate::shrbuf::Buffer;
+use vb2::{FileId, Ticket};

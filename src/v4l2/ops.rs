@@ -8,14 +8,8 @@ use super::priority::Priority;
 use super::uapi::*;
 use super::{Buffer, FileId, Ticket};
 
-/// Which way a node's pictures go, seen from the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// A camera: the program takes pictures out.
-    Capture,
-    /// A display: the program puts pictures in.
-    Output,
-}
+/// Which way a node's pictures go.
+pub use vb2::Direction;
 
 /// What kind of node it is. It decides which buffer type and which ioctls there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +23,16 @@ pub struct Node {
 impl Node {
     /// The node's only `enum v4l2_buf_type`.
     pub const fn buf_type(self) -> u32 {
+        self.queue_type().raw()
+    }
+
+    /// The same as the queue's crate has it.
+    pub const fn queue_type(self) -> vb2::BufType {
         match (self.direction, self.mplane) {
-            (Direction::Capture, false) => V4L2_BUF_TYPE_VIDEO_CAPTURE,
-            (Direction::Capture, true) => V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
-            (Direction::Output, false) => V4L2_BUF_TYPE_VIDEO_OUTPUT,
-            (Direction::Output, true) => V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
+            (Direction::Capture, false) => vb2::BufType::VideoCapture,
+            (Direction::Capture, true) => vb2::BufType::VideoCaptureMplane,
+            (Direction::Output, false) => vb2::BufType::VideoOutput,
+            (Direction::Output, true) => vb2::BufType::VideoOutputMplane,
         }
     }
 
@@ -70,6 +69,8 @@ pub struct Context<'a> {
     pub uid: u32,
     /// The name under which the call is parked if it has to wait.
     pub ticket: Ticket,
+    /// Whether the call may wait. Otherwise it gets the errno of a file with `O_NONBLOCK`.
+    pub may_park: bool,
     /// `CLOCK_MONOTONIC` in nanoseconds: the time stamp of events that this call causes.
     pub now_ns: u64,
     /// The dma-bufs that [`needs`](super::needs) named, by plane; `None`: the descriptor is none.
@@ -84,10 +85,7 @@ pub enum Answer {
     /// Answer 0, with the argument and the nested array as they are now.
     Done,
     /// The call waits: the device keeps its ticket and completes it later.
-    Park {
-        /// The errno that the call has at once if the file is `O_NONBLOCK`.
-        nonblock: Errno,
-    },
+    Park,
     /// Give the caller a descriptor for `buffer` with `flags` (`O_ACCMODE | O_CLOEXEC`), then put
     /// its number into the argument ([`set_fd`](v4l2_exportbuffer::set_fd)) and answer 0.
     Export {
@@ -98,9 +96,55 @@ pub enum Answer {
     },
 }
 
-/// A device behind a node. `dispatch` calls these with arguments that are valid in themselves: the
-/// buffer type is the node's, reserved fields are zero, the plane array has as many planes as the
-/// buffer's `length` says. A method that is left out answers `ENOTTY`.
+/// A device behind a node. [`dispatch`](super::dispatch()) calls these with arguments that are valid
+/// in themselves: the buffer type is the node's (but for `EXPBUF`, `STREAMON` and `STREAMOFF`),
+/// reserved fields are zero, the plane array has as many planes as the buffer's `length` says. A
+/// method that is left out answers `ENOTTY`.
+///
+/// The smallest camera: it says what it is, and has one control.
+///
+/// ```
+/// use nix::errno::Errno;
+/// use shrbuf::v4l2::controls::Controls;
+/// use shrbuf::v4l2::uapi::*;
+/// use shrbuf::v4l2::{Answer, Context, DeviceOps, Direction, Node, dispatch};
+/// use zerocopy::{FromBytes, IntoBytes};
+///
+/// struct Smallest(Controls);
+///
+/// impl DeviceOps for Smallest {
+///     fn node(&self) -> Node {
+///         Node { direction: Direction::Capture, mplane: false }
+///     }
+///
+///     fn controls(&mut self) -> Option<&mut Controls> {
+///         Some(&mut self.0)
+///     }
+///
+///     fn querycap(&mut self, _: &Context<'_>, cap: &mut v4l2_capability) -> Result<(), Errno> {
+///         put_text(&mut cap.driver, "smallest");
+///         Ok(())
+///     }
+/// }
+///
+/// let mut camera = Smallest(Controls::camera(&[]));
+/// let ctx = Context {
+///     file: vb2::FileId(1), uid: 0, ticket: vb2::Ticket(1), may_park: false, now_ns: 0,
+///     imports: &[], user: &[],
+/// };
+/// let mut cap = [0; size_of::<v4l2_capability>()];
+/// let answer = dispatch(&mut camera, &ctx, VIDIOC_QUERYCAP, &mut cap, &mut Vec::new());
+/// assert_eq!(answer, Ok(Answer::Done));
+/// let cap = v4l2_capability::read_from_bytes(&cap).unwrap();
+/// assert_eq!(cap.device_caps & V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_CAPTURE);
+///
+/// let mut control = v4l2_control { id: V4L2_CID_HFLIP, value: 7 };
+/// let answer = dispatch(&mut camera, &ctx, VIDIOC_S_CTRL, control.as_mut_bytes(), &mut Vec::new());
+/// assert_eq!((answer, control.value), (Ok(Answer::Done), 1));
+///
+/// let answer = dispatch(&mut camera, &ctx, VIDIOC_LOG_STATUS, &mut [], &mut Vec::new());
+/// assert_eq!(answer, Err(Errno::ENOTTY));
+/// ```
 pub trait DeviceOps {
     /// What kind of node it is.
     fn node(&self) -> Node;
@@ -127,7 +171,8 @@ pub trait DeviceOps {
     /// Whether files may subscribe to this event type besides control events (which they may when
     /// the device has controls). `id` is the subscription's; answer `false` for `EINVAL`.
     fn can_subscribe(&self, event_type: u32, _id: u32) -> bool {
-        event_type == V4L2_EVENT_SOURCE_CHANGE && self.node().direction == Direction::Capture
+        let of_camera = [V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_EOS, V4L2_EVENT_FRAME_SYNC];
+        self.node().direction == Direction::Capture && of_camera.contains(&event_type)
     }
 
     /// `VIDIOC_QUERYCAP`: fill in `driver`, `card` and `bus_info`, `version`; the capabilities are

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub(crate) struct Server {
     between: Option<Between>,
     /// The CUSE device's name.
     name: String,
+    /// Its `st_rdev`, once it stands.
+    device_number: AtomicU64,
     kept: Arc<Mutex<Option<Process>>>,
     pub(crate) reasons: Arc<Mutex<Vec<GiveError>>>,
 }
@@ -68,6 +71,7 @@ impl Node {
             tickets: Tickets::new(),
             between,
             name: path.file_name().expect("a name").to_string_lossy().into_owned(),
+            device_number: AtomicU64::new(0),
             kept: Arc::default(),
             reasons: Arc::default(),
         });
@@ -80,10 +84,14 @@ impl Node {
 
     fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while fs::metadata(&self.path).is_err() {
+        let found = loop {
+            match fs::metadata(&self.path) {
+                Ok(found) => break found,
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
             assert!(Instant::now() < deadline, "{} does not appear", self.path.display());
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        };
+        self.server.device_number.store(found.rdev(), Ordering::Relaxed);
     }
 
     /// Why gives failed since the last time it was asked.
@@ -125,8 +133,8 @@ fn open_device() -> Result<(File, Option<tempfile::TempDir>, PathBuf), String> {
 }
 
 fn unique() -> String {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("{}-{next}", std::process::id())
 }
 
@@ -283,7 +291,7 @@ impl Server {
                 worker.write_memory(site, address, &bytes)?;
                 0
             }
-            FLAGS => worker.open_flags(site)?.into(),
+            FLAGS => worker.open_flags_on(site, self.device_number.load(Ordering::Relaxed))?.into(),
             TAKE => {
                 let taken = File::from(worker.take(site, address as i32)?);
                 taken.metadata().expect("metadata").ino()

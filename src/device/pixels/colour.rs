@@ -88,7 +88,7 @@ impl Matrix {
     }
 
     /// Y'CbCr of R'G'B', all in units.
-    fn from_rgb(self) -> Affine {
+    fn of_rgb(self) -> Affine {
         let (red, blue) = self.shares();
         let green = 1.0 - red - blue;
         let (to_blue, to_red) = (2.0 * (1.0 - blue), 2.0 * (1.0 - red));
@@ -142,7 +142,7 @@ impl Affine {
         let mut map = from.to_unit();
         if from.matrix() != Some(matrix) {
             map = from.matrix().map_or(map, |other| map.then(&other.to_rgb()));
-            map = map.then(&matrix.from_rgb());
+            map = map.then(&matrix.of_rgb());
         }
         map = map.then(&adjust.map());
         if to.matrix().is_none() {
@@ -255,7 +255,7 @@ mod tests {
     const RED: [u8; 3] = [255, 0, 0];
     const BLUE: [u8; 3] = [0, 0, 255];
 
-    fn of_rgb(model: Model, colour: [u8; 3]) -> [u8; 3] {
+    fn in_model(model: Model, colour: [u8; 3]) -> [u8; 3] {
         Affine::between(Model::RGB, model, &Adjust::default()).apply(colour)
     }
 
@@ -275,7 +275,7 @@ mod tests {
             (Bt601, Full, WHITE, [255, 128, 128]),
         ] {
             let model = Model::YCbCr(matrix, range);
-            assert_eq!(of_rgb(model, colour), expected, "{model:?} of {colour:?}");
+            assert_eq!(in_model(model, colour), expected, "{model:?} of {colour:?}");
         }
     }
 
@@ -286,7 +286,7 @@ mod tests {
                 let model = Model::YCbCr(matrix, range);
                 let back = Affine::between(model, Model::RGB, &Adjust::default());
                 for colour in [WHITE, RED, BLUE, [0, 255, 0], [12, 200, 99], [128; 3]] {
-                    let again = back.apply(of_rgb(model, colour));
+                    let again = back.apply(in_model(model, colour));
                     for (a, b) in colour.into_iter().zip(again) {
                         assert!(a.abs_diff(b) <= 3, "{model:?}: {colour:?} became {again:?}");
                     }

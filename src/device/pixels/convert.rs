@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::layout::{Sample, Section, model, same_size, sections};
+use super::layout::{CB, CR, Sample, Section, Y, model, same_size, sections};
 use super::{Adjust, Layout, LayoutError, Matrix, Model, Picture, Range};
 use crate::shrbuf::PlaneMemory;
 
@@ -41,6 +41,20 @@ pub(super) fn encode_into(
         }
     }
     Ok(())
+}
+
+/// The channels one by one, chroma only for every `(across, down)` pixels; the first channel alone
+/// for `None`.
+pub fn planar(picture: &Picture, chroma: Option<(usize, usize)>) -> Vec<Vec<u8>> {
+    let alone = |(across, down), samples| {
+        let stride = picture.width.div_ceil(across);
+        let section = Section { plane: 0, offset: 0, stride, across, down, group: 1, samples };
+        let mut bytes = vec![0; stride * section.lines(picture.height)];
+        put(picture, &section, &mut bytes);
+        bytes
+    };
+    let differences = chroma.map(|pixels| [alone(pixels, CB), alone(pixels, CR)]);
+    [alone((1, 1), Y)].into_iter().chain(differences.into_iter().flatten()).collect()
 }
 
 /// The picture in a buffer's planes, in the layout's own colour model.

@@ -73,9 +73,9 @@ const fn sample(channel: usize, at: usize, step: usize) -> Sample {
     Sample { channel, at, step }
 }
 
-const Y: &[Sample] = &[sample(0, 0, 1)];
-const CB: &[Sample] = &[sample(1, 0, 1)];
-const CR: &[Sample] = &[sample(2, 0, 1)];
+pub(super) const Y: &[Sample] = &[sample(0, 0, 1)];
+pub(super) const CB: &[Sample] = &[sample(1, 0, 1)];
+pub(super) const CR: &[Sample] = &[sample(2, 0, 1)];
 const CBCR: &[Sample] = &[sample(1, 0, 2), sample(2, 1, 2)];
 const CRCB: &[Sample] = &[sample(2, 0, 2), sample(1, 1, 2)];
 const YUYV: &[Sample] = &[sample(0, 0, 2), sample(1, 1, 4), sample(2, 3, 4)];
@@ -152,7 +152,7 @@ fn fits(section: &Section, layout: &Layout) -> bool {
 /// The colour model of a layout's samples: the kernel's `V4L2_MAP_YCBCR_ENC_DEFAULT` and
 /// `V4L2_MAP_QUANTIZATION_DEFAULT` where it leaves them open.
 pub fn model(layout: &Layout) -> Model {
-    let colours = layout.colorimetry;
+    let colours = layout;
     let full = match colours.quantization {
         V4L2_QUANTIZATION_FULL_RANGE => true,
         V4L2_QUANTIZATION_LIM_RANGE => false,

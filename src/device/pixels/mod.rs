@@ -15,9 +15,10 @@ mod scale;
 pub use adjust::Adjust;
 pub use canvas::{Canvas, Patch};
 pub use colour::{Matrix, Model, Range};
-pub use convert::{decode, encode, luma_at, read};
+pub use convert::{decode, encode, luma_at, planar, read};
 pub use layout::{Layout, LayoutError, PlaneLayout, letters, model};
 pub use picture::Picture;
+pub(super) use scale::even;
 pub use scale::letterbox;
 
 #[cfg(test)]

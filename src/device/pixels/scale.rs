@@ -15,8 +15,8 @@ pub fn letterbox(picture: Picture, width: usize, height: usize) -> Picture {
     }
     let mut framed = Picture::filled(width, height, scaled.model, scaled.model.black());
     // Even, so that chroma isn't shared by the picture and its frame.
-    let left = (width - inner_width) / 2 & !1;
-    let top = (height - inner_height) / 2 & !1;
+    let left = even((width - inner_width) / 2);
+    let top = even((height - inner_height) / 2);
     for (to, from) in framed.channels.iter_mut().zip(&scaled.channels) {
         let rows = to.chunks_exact_mut(width.max(1)).skip(top);
         for (row, line) in rows.zip(from.chunks_exact(inner_width.max(1))) {
@@ -28,18 +28,23 @@ pub fn letterbox(picture: Picture, width: usize, height: usize) -> Picture {
     framed
 }
 
+/// The next even number that isn't larger: where chroma is shared, things lie and end there.
+pub(in crate::device) fn even(side: usize) -> usize {
+    side & !1
+}
+
 /// The largest size of the shape of `inner` that fits into `outer`: at least one pixel, and even
 /// where it can be.
 fn fitted(inner: (usize, usize), outer: (usize, usize)) -> (usize, usize) {
     let (width, height) = (inner.0.max(1), inner.1.max(1));
-    let even = |side: usize, most: usize| {
+    let near = |side: usize, most: usize| {
         let side = side.clamp(1, most.max(1));
-        if side == most || side < 2 { side } else { side & !1 }
+        if side == most || side < 2 { side } else { even(side) }
     };
     if outer.0.saturating_mul(height) <= outer.1.saturating_mul(width) {
-        (outer.0, even(outer.0.saturating_mul(height) / width, outer.1))
+        (outer.0, near(outer.0.saturating_mul(height) / width, outer.1))
     } else {
-        (even(outer.1.saturating_mul(width) / height, outer.0), outer.1)
+        (near(outer.1.saturating_mul(width) / height, outer.0), outer.1)
     }
 }
 

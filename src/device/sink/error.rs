@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::device::pixels::LayoutError;
-
 /// Why a sink takes no frame. Each message names the thing and the remedy.
 #[derive(Debug, Error)]
 pub enum SinkError {
@@ -29,8 +27,16 @@ pub enum SinkError {
         /// The file.
         path: PathBuf,
     },
+    /// The other end of a pipe was closed.
+    #[error("{path:?}: its reader has gone: start the reader and then the device again")]
+    ReaderGone {
+        /// The pipe.
+        path: PathBuf,
+    },
     /// Another failure of writing.
-    #[error("{path:?}: a frame can't be written ({cause})")]
+    #[error(
+        "{path:?}: a frame can't be written ({cause}): look after its disk, or name another file"
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -50,9 +56,6 @@ pub enum SinkError {
         /// What was to be written.
         mode: String,
     },
-    /// The mode's format.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
     /// The buffer's memory can't be read.
     #[error("a frame can't be read from its buffer: {0}")]
     Buffer(#[source] io::Error),

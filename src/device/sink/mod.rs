@@ -6,8 +6,12 @@
 
 mod error;
 mod null;
+mod output;
+mod pipe;
 mod raw;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod y4m;
 
 use std::path::PathBuf;
@@ -19,6 +23,7 @@ pub use snapshot::snapshot;
 pub use y4m::Y4mSink;
 
 pub use super::pixels::{Layout, PlaneLayout};
+use super::source::ending;
 pub use super::source::{Frame, Interval};
 pub use crate::shrbuf::PlaneMemory;
 
@@ -74,5 +79,9 @@ pub enum SinkConfig {
 /// # Errors
 /// What is wrong with it, by name, and what to do.
 pub fn open(config: &SinkConfig) -> Result<Box<dyn FrameSink>, SinkError> {
-    todo!()
+    Ok(match config {
+        SinkConfig::Null => Box::new(NullSink),
+        SinkConfig::File { path } if ending(path) == "y4m" => Box::new(Y4mSink::open(path)?),
+        SinkConfig::File { path } => Box::new(RawSink::open(path)?),
+    })
 }

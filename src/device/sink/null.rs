@@ -2,16 +2,16 @@
 
 use super::{Frame, FrameSink, Interval, Layout, PlaneMemory, Shown, SinkError};
 
-/// Frames that are shown to nobody.
-#[derive(Debug)]
-pub struct NullSink {}
+/// Takes every frame and looks at none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NullSink;
 
 impl FrameSink for NullSink {
     fn start(&mut self, _layout: &Layout, _interval: Interval) -> Result<(), SinkError> {
-        todo!()
+        Ok(())
     }
 
     fn show(&mut self, _frame: &Frame, _planes: &[&dyn PlaneMemory]) -> Result<Shown, SinkError> {
-        todo!()
+        Ok(Shown::Whole)
     }
 }

@@ -7,7 +7,7 @@
 use std::io;
 
 use super::{Frame, Layout, PlaneMemory};
-use crate::device::pixels::{Canvas, LayoutError, Model, Patch, Picture, luma_at};
+use crate::device::pixels::{Canvas, LayoutError, Model, Patch, Picture, even, luma_at};
 
 /// Two to begin, 32 of the number, 4 of parity, two to end. The usual widths are multiples of it.
 const CELLS: usize = 40;
@@ -43,7 +43,7 @@ impl Overlay {
             _ => None,
         };
         // A dot is even on both sides, so that no chroma is shared with what is around.
-        let dot = (layout.width as usize / DOTS_ACROSS & !1).max(2);
+        let dot = even(layout.width as usize / DOTS_ACROSS).max(2);
         let glyphs = FONT.iter().map(|(_, rows)| Patch::new(glyph(rows, dot), layout));
         let below = cell_size(layout).map_or(0, |(_, height)| height);
         Ok(Self {
@@ -109,8 +109,8 @@ fn cells(number: u32) -> [bool; CELLS] {
 
 /// A cell's width and height, both even; `None` where a frame is too small for the strip.
 fn cell_size(layout: &Layout) -> Option<(usize, usize)> {
-    let width = layout.width as usize / CELLS & !1;
-    let height = (layout.height as usize / 32 & !1).max(4);
+    let width = even(layout.width as usize / CELLS);
+    let height = even(layout.height as usize / 32).max(4);
     (width >= 2 && height <= layout.height as usize).then_some((width, height))
 }
 

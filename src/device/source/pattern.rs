@@ -2,7 +2,7 @@
 
 use super::overlay::Overlay;
 use super::{Adjust, Filled, Frame, FrameSource, Interval, Layout, PlaneMemory, SourceError};
-use crate::device::pixels::{Canvas, LayoutError, Model, Patch, Picture};
+use crate::device::pixels::{Canvas, LayoutError, Model, Patch, Picture, even};
 
 /// The patterns by name, in the order of the control `V4L2_CID_TEST_PATTERN`'s menu.
 pub const PATTERNS: [&str; 6] = ["smpte", "ramp", "checkerboard", "grid", "white", "black"];
@@ -99,15 +99,15 @@ struct Mover {
 impl Mover {
     fn new(layout: &Layout) -> Result<Self, LayoutError> {
         let (width, height) = (layout.width as usize, layout.height as usize);
-        let side = (height / 10 & !1).clamp(2, (width & !1).max(2));
-        let edge = (side / 8 & !1).max(2);
+        let side = even(height / 10).clamp(2, even(width).max(2));
+        let edge = even(side / 8).max(2);
         let mut picture = Picture::filled(side, side, Model::RGB, [0; 3]);
         let inner = side.saturating_sub(2 * edge);
         picture.fill(edge, edge, inner, inner, [255; 3]);
         // Across in about five seconds at 30 frames a second.
-        let step = (width / 160 & !1).max(2);
+        let step = even(width / 160).max(2);
         let steps = width.saturating_sub(side) / step;
-        Ok(Self { patch: Patch::new(picture, layout)?, y: height / 2 & !1, steps, step })
+        Ok(Self { patch: Patch::new(picture, layout)?, y: even(height / 2), steps, step })
     }
 
     fn draw(&self, canvas: &mut Canvas, frame: &Frame) {
@@ -160,7 +160,7 @@ fn smpte(picture: &mut Picture) {
     const PLUGE: [[u8; 3]; 3] = [BLACK, BLACK, [10; 3]];
 
     let (height, width) = (picture.height(), picture.width());
-    let (middle, lower) = (height * 2 / 3 & !1, height * 3 / 4 & !1);
+    let (middle, lower) = (even(height * 2 / 3), even(height * 3 / 4));
     columns(picture, 0, middle, &[GREY, YELLOW, CYAN, GREEN, MAGENTA, RED, BLUE]);
     let blues = [BLUE, BLACK, MAGENTA, BLACK, CYAN, BLACK, GREY];
     columns(picture, middle, lower - middle, &blues);

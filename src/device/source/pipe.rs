@@ -130,7 +130,9 @@ impl Reader {
                 Ok(0) => {
                     let given = if have == 0 { Given::End } else { Given::Partial(have) };
                     have = 0;
-                    if !self.hand_over(given) || !self.reopen() {
+                    // First, so that the end of a writer who comes on hearing this is seen too.
+                    let goes_on = self.reopen();
+                    if !self.hand_over(given) || !goes_on {
                         return;
                     }
                 }

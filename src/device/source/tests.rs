@@ -372,7 +372,7 @@ fn wait_for(source: &mut RawSource, buffer: &Buffer) -> Result<Filled, String> {
 fn a_slow_pipe_is_not_waited_for_and_keeps_its_place() {
     let layout = laid_out(GREY, 8, 8, 0);
     let buffer = Buffer::new(&layout);
-    let (reader, mut writer) = std::io::pipe().unwrap();
+    let (reader, mut writer) = io::pipe().unwrap();
     let reader = File::from(OwnedFd::from(reader));
     let mut source = RawSource::from_file(reader, Path::new("a pipe"), true).unwrap();
     source.start(&layout, RATE).unwrap();
@@ -403,7 +403,7 @@ fn a_slow_pipe_is_not_waited_for_and_keeps_its_place() {
 fn a_pipes_end_stays_the_end() {
     let layout = laid_out(GREY, 8, 8, 0);
     let buffer = Buffer::new(&layout);
-    let (reader, mut writer) = std::io::pipe().unwrap();
+    let (reader, mut writer) = io::pipe().unwrap();
     let reader = File::from(OwnedFd::from(reader));
     let mut source = RawSource::from_file(reader, Path::new("a pipe"), true).unwrap();
     source.start(&layout, RATE).unwrap();

@@ -7,8 +7,12 @@
 //! | `heap` | (double, for tests) | |
 
 mod heap;
+mod memfd;
+mod udmabuf;
 
 pub use heap::Heap;
+pub use memfd::MemoryFiles;
+pub use udmabuf::Udmabufs;
 
 use std::fmt::Debug;
 use std::io;
@@ -19,8 +23,9 @@ use super::buffer::Segment;
 use super::error::ExportError;
 use super::export::ExportFlags;
 use super::memory::PlaneMemory;
-use crate::sys::fdinfo::FileIdentity;
+use crate::sys::fdinfo::FileKey;
 use crate::sys::mapping::Mapping;
+use crate::sys::memfd::Memfd;
 
 /// A way of making memory.
 pub trait Backing: Debug + Send + Sync {
@@ -69,14 +74,18 @@ pub trait Memory: Debug + Send + Sync {
     fn held_outside(&self) -> io::Result<bool>;
 
     /// The files by which an export may come back.
-    fn identities(&self) -> Vec<FileIdentity>;
+    fn files(&self) -> Vec<FileKey>;
 
     /// A file whose closing (inotify `IN_CLOSE`) tells that a holder let go, if there is one.
     fn watched(&self) -> Option<BorrowedFd<'_>>;
 
     /// Gives the pages back, called once when nobody holds the memory: dropping it alone would
-    /// leave them to those who have only the file's name (`O_PATH`).
-    fn release(&self) {}
+    /// leave them to those who have only the file's name (`O_PATH`), which no count shows. What
+    /// comes back is a file whose pages may be pinned still: they are free once that, dropped by
+    /// everybody else here, says [`Memfd::unpinned`].
+    fn release(&self) -> Option<Arc<Memfd>> {
+        None
+    }
 }
 
 /// The backing in use, and what spoke against the better ones.
@@ -90,13 +99,31 @@ impl Backings {
     /// The best that this machine has: `udmabuf`, else `memfd`.
     #[must_use]
     pub fn probe() -> Self {
-        todo!()
+        let memfd = Self::memfd();
+        match Udmabufs::probe() {
+            Ok(udmabufs) => Self { chosen: Arc::new(udmabufs), ..memfd },
+            Err(error) => {
+                let reason = format!(
+                    "{}: {error} (modprobe udmabuf; exports are then no dma-bufs for other drivers)",
+                    crate::sys::udmabuf::PATH
+                );
+                let mut refused = memfd.refused;
+                refused.push(("udmabuf", reason));
+                Self { refused, ..memfd }
+            }
+        }
     }
 
     /// Memory files only.
     #[must_use]
     pub fn memfd() -> Self {
-        todo!()
+        let refused = MemoryFiles::probe().err().map(|error| {
+            let reason = format!(
+                "who holds a buffer can't be told, so orphans are never freed: {error} (sysctl fs.leases-enable=1)"
+            );
+            ("memfd", reason)
+        });
+        Self { chosen: Arc::new(MemoryFiles), refused: refused.into_iter().collect() }
     }
 
     /// This one, whatever it is: for tests and for a configuration that names one.

@@ -156,3 +156,42 @@ impl v4l2_exportbuffer {
         }
     }
 }
+
+impl v4l2_plane {
+    /// `m.fd`.
+    pub fn fd(&self) -> i32 {
+        self.m as u32 as i32
+    }
+
+    /// Sets `m.fd` or `m.mem_offset`; the other half of the union is zeroed.
+    pub fn set_m32(&mut self, value: u32) {
+        self.m = value.into();
+    }
+}
+
+impl v4l2_buffer {
+    /// The one plane of a single-planar buffer, as the multi-planar API would have it.
+    pub fn plane(&self) -> v4l2_plane {
+        v4l2_plane {
+            bytesused: self.bytesused,
+            length: self.length,
+            m: self.m,
+            ..v4l2_plane::default()
+        }
+    }
+}
+
+impl From<u64> for timeval {
+    /// From nanoseconds, cut to microseconds.
+    fn from(ns: u64) -> Self {
+        Self { tv_sec: (ns / 1_000_000_000) as i64, tv_usec: (ns % 1_000_000_000 / 1000) as i64 }
+    }
+}
+
+impl timeval {
+    /// In nanoseconds, as `v4l2_timeval_to_ns`; whatever a program may have written there.
+    pub fn ns(&self) -> u64 {
+        let seconds = (self.tv_sec as u64).wrapping_mul(1_000_000_000);
+        seconds.wrapping_add((self.tv_usec as u64).wrapping_mul(1000))
+    }
+}

@@ -108,3 +108,16 @@ impl Default for v4l2_querymenu {
         Self::new_zeroed()
     }
 }
+
+impl v4l2_ext_control {
+    /// `value`: the first half of the union.
+    pub fn value(&self) -> i32 {
+        let [a, b, c, d, ..] = self.value64;
+        i32::from_ne_bytes([a, b, c, d])
+    }
+
+    /// Sets `value`; the other half of the union stays.
+    pub fn set_value(&mut self, value: i32) {
+        self.value64.iter_mut().zip(value.to_ne_bytes()).for_each(|(to, from)| *to = from);
+    }
+}

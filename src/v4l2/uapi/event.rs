@@ -93,3 +93,30 @@ impl Default for v4l2_event_subscription {
         Self::new_zeroed()
     }
 }
+
+impl v4l2_event {
+    /// Sets the union, zeroing what the payload leaves.
+    pub fn set_u(&mut self, payload: &[u8]) {
+        self.u.fill(0);
+        self.u.iter_mut().zip(payload).for_each(|(to, from)| *to = *from);
+    }
+
+    /// `u.ctrl`.
+    pub fn ctrl(&self) -> v4l2_event_ctrl {
+        let got = v4l2_event_ctrl::read_from_prefix(&self.u);
+        got.map_or_else(|_| Default::default(), |got| got.0)
+    }
+
+    /// `u.src_change`.
+    pub fn src_change(&self) -> v4l2_event_src_change {
+        let got = v4l2_event_src_change::read_from_prefix(&self.u);
+        got.map_or_else(|_| Default::default(), |got| got.0)
+    }
+}
+
+impl From<u64> for timespec {
+    /// From nanoseconds.
+    fn from(ns: u64) -> Self {
+        Self { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
+    }
+}

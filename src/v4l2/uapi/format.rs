@@ -95,3 +95,32 @@ impl Default for v4l2_format {
         Self::new_zeroed()
     }
 }
+
+impl v4l2_format {
+    /// `fmt.pix`.
+    pub fn pix(&self) -> v4l2_pix_format {
+        v4l2_pix_format::read_from_prefix(&self.fmt)
+            .map_or_else(|_| Default::default(), |got| got.0)
+    }
+
+    /// Sets `fmt.pix` and zeroes what lies behind it.
+    pub fn set_pix(&mut self, pix: &v4l2_pix_format) {
+        set(&mut self.fmt, pix.as_bytes());
+    }
+
+    /// `fmt.pix_mp`.
+    pub fn pix_mp(&self) -> v4l2_pix_format_mplane {
+        let got = v4l2_pix_format_mplane::read_from_prefix(&self.fmt);
+        got.map_or_else(|_| Default::default(), |got| got.0)
+    }
+
+    /// Sets `fmt.pix_mp` and zeroes what lies behind it.
+    pub fn set_pix_mp(&mut self, pix: &v4l2_pix_format_mplane) {
+        set(&mut self.fmt, pix.as_bytes());
+    }
+}
+
+fn set(field: &mut [u8], bytes: &[u8]) {
+    field.fill(0);
+    field.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+}

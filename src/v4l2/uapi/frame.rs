@@ -110,3 +110,32 @@ impl Default for v4l2_streamparm {
         Self::new_zeroed()
     }
 }
+
+impl v4l2_streamparm {
+    /// `parm.capture`.
+    pub fn capture(&self) -> v4l2_captureparm {
+        let got = v4l2_captureparm::read_from_prefix(&self.parm);
+        got.map_or_else(|_| Default::default(), |got| got.0)
+    }
+
+    /// Sets `parm.capture` and zeroes what lies behind it.
+    pub fn set_capture(&mut self, parm: &v4l2_captureparm) {
+        set(&mut self.parm, parm.as_bytes());
+    }
+
+    /// `parm.output`.
+    pub fn output(&self) -> v4l2_outputparm {
+        let got = v4l2_outputparm::read_from_prefix(&self.parm);
+        got.map_or_else(|_| Default::default(), |got| got.0)
+    }
+
+    /// Sets `parm.output` and zeroes what lies behind it.
+    pub fn set_output(&mut self, parm: &v4l2_outputparm) {
+        set(&mut self.parm, parm.as_bytes());
+    }
+}
+
+fn set(field: &mut [u8], bytes: &[u8]) {
+    field.fill(0);
+    field.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+}

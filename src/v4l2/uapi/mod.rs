@@ -7,7 +7,6 @@
 //! documentation, userspace-api/media/v4l.
 
 #![expect(missing_docs, reason = "names and meaning are the kernel's")]
-#![expect(non_camel_case_types, reason = "names are the kernel's")]
 
 mod buffer;
 mod control;

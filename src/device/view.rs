@@ -1,0 +1,92 @@
+//! What is told of a device to people: its mode, its buffers, its picture.
+
+use nix::errno::Errno;
+
+use super::frame::memory;
+use super::node::Device;
+use super::pixels::Adjust;
+use super::status::BufferState;
+use crate::shrbuf::Buffer;
+use crate::v4l2::formats::Layout;
+
+/// One plane of one buffer of the queue.
+#[derive(Debug, Clone)]
+pub struct SlotView {
+    /// `v4l2_buffer.index`.
+    pub slot: u32,
+    /// The plane in it.
+    pub plane: u32,
+    /// Where it is on its way.
+    pub state: BufferState,
+    /// Its memory.
+    pub buffer: Buffer,
+}
+
+/// A picture that can be read: what the device shows, or captured last.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// How it lies in memory.
+    pub layout: Layout,
+    /// The memory.
+    pub planes: Vec<Buffer>,
+    /// What a display's controls make of it; a camera's have had their effect.
+    pub adjust: Adjust,
+}
+
+impl Device {
+    /// The mode that is set, as it is typed: `YUYV:640x480@30/1`.
+    #[must_use]
+    pub fn mode_text(&self) -> String {
+        let Layout { fourcc, width, height, .. } = &self.driver.layout;
+        let code = fourcc.to_le_bytes();
+        let code = String::from_utf8_lossy(&code);
+        let interval = self.driver.interval;
+        let (frames, seconds) = (interval.denominator, interval.numerator);
+        format!("{}:{width}x{height}@{frames}/{seconds}", code.trim_end())
+    }
+
+    /// Between `STREAMON` and `STREAMOFF`.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.queue.is_streaming()
+    }
+
+    /// The queue's buffers, imported ones too.
+    #[must_use]
+    pub fn slots(&self) -> Vec<SlotView> {
+        let mut slots = Vec::new();
+        for view in self.queue.buffers() {
+            let state = match view.state {
+                vb2::State::Dequeued { .. } => BufferState::Dequeued,
+                vb2::State::Preparing => BufferState::Preparing,
+                vb2::State::Queued { .. } => BufferState::Queued,
+                vb2::State::Active { .. } => BufferState::Active,
+                vb2::State::Done => BufferState::Done,
+                vb2::State::Error => BufferState::Error,
+            };
+            for (plane, buffer) in (0..).zip(view.planes.iter().map(vb2::Plane::memory)) {
+                let Some(buffer) = buffer.cloned() else { continue };
+                slots.push(SlotView { slot: view.index, plane, state, buffer });
+            }
+        }
+        slots
+    }
+
+    /// The picture on the display, or the last one captured.
+    ///
+    /// # Errors
+    /// `ENODATA` where there is none: nothing was shown yet, or its buffer is gone.
+    pub fn picture(&self) -> Result<Picture, Errno> {
+        let index = self.driver.shown.map(vb2::ActiveId::index).or(self.last_captured);
+        let view = index.and_then(|index| self.queue.buffer(index)).ok_or(Errno::ENODATA)?;
+        let planes = memory(view.planes);
+        if planes.is_empty() {
+            return Err(Errno::ENODATA);
+        }
+        let adjust = match self.node.direction {
+            crate::v4l2::Direction::Capture => Adjust::default(),
+            crate::v4l2::Direction::Output => self.adjust,
+        };
+        Ok(Picture { layout: self.driver.layout.clone(), planes, adjust })
+    }
+}

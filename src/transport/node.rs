@@ -1,0 +1,514 @@
+//! A node's state, shared by its threads, and what each request does to it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cuse_rs::{Cuse, Errno, Header, Notifier};
+use vb2::{FileId, Ticket};
+use zerocopy::IntoBytes;
+
+use super::call::Call;
+use super::errand;
+use super::parked::{Parked, ParkedCalls};
+use super::user::{UserCopy, UserMemory};
+use crate::courier::Workers;
+use crate::courier::ticket::{SHRBUF_IOC_EXPORT, Tickets};
+use crate::device::clock::Clock;
+use crate::device::{Device, Effect, Io, Outcome, Piece};
+use crate::shrbuf::{Buffer, Identity, Registry};
+use crate::v4l2::uapi::*;
+use crate::v4l2::{self, Answer, Context, PlaneNeed, UserPlane};
+
+/// How long a call that takes buffers back waits for the frame that is being filled. Frames take
+/// milliseconds; only the memory of an imported dma-buf can take longer.
+const FRAME_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What all nodes of a daemon share.
+pub struct Services {
+    /// All buffers.
+    pub registry: Arc<Registry>,
+    /// Who reaches callers' memory and descriptors.
+    pub workers: Workers,
+    /// Descriptors that cooperating clients fetch.
+    pub tickets: Tickets,
+    /// What frames are paced by.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// One node.
+pub(super) struct NodeShared {
+    pub(super) name: String,
+    /// The `N` of `videoN`.
+    pub(super) number: u32,
+    pub(super) services: Arc<Services>,
+    pub(super) user: UserMemory,
+    device: Mutex<Device>,
+    /// The frame that was being filled or shown is done.
+    idle: Condvar,
+    /// The pacing thread is to look again.
+    news: Condvar,
+    parked: ParkedCalls,
+    /// Files that somebody polls, by what the kernel wants them to be called.
+    pollers: Mutex<HashMap<FileId, u64>>,
+    notifier: Notifier<Cuse>,
+    stopping: AtomicBool,
+}
+
+/// What was fetched for a call before it is dispatched.
+#[derive(Debug, Default)]
+pub(super) struct Fetched {
+    pub(super) imports: Vec<Option<Buffer>>,
+    pub(super) user: Vec<Option<UserPlane>>,
+}
+
+/// How far a call got on the thread that dispatched it.
+pub(super) enum Progress {
+    /// It is answered, or parked.
+    Over,
+    /// It would have to wait: whether it may is to be asked.
+    WouldWait(Call),
+    /// It is done but for what has to be written to the caller.
+    Finish(Call, Finish),
+}
+
+/// What has to be written to the caller before the call is answered with success.
+pub(super) enum Finish {
+    /// The array, and captured frames of user memory.
+    Memory(Vec<UserCopy>),
+    /// The array, and then this errno.
+    Refusal(Errno),
+    /// A descriptor.
+    Descriptor(Buffer, u32),
+}
+
+impl NodeShared {
+    pub(super) fn new(
+        name: String,
+        number: u32,
+        device: Device,
+        services: Arc<Services>,
+        notifier: Notifier<Cuse>,
+    ) -> Self {
+        Self {
+            name,
+            number,
+            services,
+            user: UserMemory::default(),
+            device: Mutex::new(device),
+            idle: Condvar::new(),
+            news: Condvar::new(),
+            parked: ParkedCalls::default(),
+            pollers: Mutex::default(),
+            notifier,
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn device(&self) -> MutexGuard<'_, Device> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(super) fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
+    // ---- files -----------------------------------------------------------------------------
+
+    pub(super) fn open(&self) -> Result<FileId, Errno> {
+        if self.is_stopping() {
+            return Err(Errno::ENODEV);
+        }
+        self.device().open()
+    }
+
+    pub(super) fn release(self: &Arc<Self>, file: FileId) {
+        let mut device = self.frame_done(self.device());
+        device.close(file);
+        let effects = device.take_effects();
+        drop(device);
+        self.pollers().remove(&file);
+        self.user.close(file);
+        self.carry_out(effects);
+    }
+
+    pub(super) fn poll(self: &Arc<Self>, file: FileId, uid: u32, request: &cuse_rs::Poll) -> u32 {
+        let mut device = self.device();
+        let revents = device.poll(file, uid, request.events);
+        // Under the device's lock: else news between the two would wake nobody.
+        if request.notify {
+            self.pollers().insert(file, request.kh);
+        }
+        self.let_go(device);
+        revents
+    }
+
+    fn pollers(&self) -> MutexGuard<'_, HashMap<FileId, u64>> {
+        self.pollers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- ioctl -------------------------------------------------------------------------------
+
+    /// An ioctl, on a reader thread.
+    pub(super) fn ioctl(self: &Arc<Self>, mut call: Call) {
+        if call.cmd() == SHRBUF_IOC_EXPORT {
+            return errand::ticket(self, call);
+        }
+        match v4l2::nested(call.cmd(), &call.arg) {
+            Err(errno) => return call.fail(errno),
+            Ok(Some(nested)) => {
+                call.nested_at = Some(nested.address);
+                return errand::with_memory(self, call, nested.len);
+            }
+            Ok(None) => {}
+        }
+        let needs = v4l2::needs(call.cmd(), &call.arg, &[]);
+        match self.fetch_here(&call, &needs) {
+            Some(fetched) => {
+                let progress = self.dispatch(call, &fetched, false);
+                errand::go_on(self, progress);
+            }
+            None => errand::with_planes(self, call, needs),
+        }
+    }
+
+    /// What can be had without asking anything of the caller: our own exports. `None`: a worker has
+    /// to fetch more.
+    pub(super) fn fetch_here(&self, call: &Call, needs: &[PlaneNeed]) -> Option<Fetched> {
+        let mut fetched = Fetched::default();
+        for need in needs {
+            let import = match need {
+                PlaneNeed::Nothing => None,
+                PlaneNeed::Memory { .. } => return None,
+                PlaneNeed::Descriptor(fd) => {
+                    match self.services.registry.identify(call.site.caller.tid, *fd) {
+                        Identity::Ours(buffer) => Some(buffer),
+                        Identity::Dmabuf => return None,
+                        Identity::Other => None,
+                    }
+                }
+            };
+            fetched.imports.push(import);
+        }
+        Some(fetched)
+    }
+
+    /// Carries a call out. With `may_park` it waits if it has to, and the reply is kept.
+    pub(super) fn dispatch(
+        self: &Arc<Self>,
+        mut call: Call,
+        fetched: &Fetched,
+        may_park: bool,
+    ) -> Progress {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        if may_park {
+            self.watch_for_signals(&call, &interrupted);
+        }
+        let ctx = Context {
+            file: call.file,
+            uid: call.uid(),
+            ticket: call.ticket,
+            now_ns: self.services.clock.now_ns(),
+            may_park,
+            imports: &fetched.imports,
+            user: &fetched.user,
+        };
+        let mut device = self.device();
+        if takes_buffers_back(call.cmd()) {
+            device = self.frame_done(device);
+        }
+        let cmd = call.cmd();
+        let answer = v4l2::dispatch(&mut *device, &ctx, cmd, &mut call.arg, &mut call.nested);
+        let copy_out = device.take_copy_out();
+        match answer {
+            Ok(Answer::Park) => {
+                self.park(device, call, &interrupted);
+                Progress::Over
+            }
+            Ok(answer) => {
+                self.let_go(device);
+                match answer {
+                    Answer::Export { buffer, flags } => {
+                        Progress::Finish(call, Finish::Descriptor(buffer, flags))
+                    }
+                    _ if call.nested_at.is_some() || !copy_out.is_empty() => {
+                        Progress::Finish(call, Finish::Memory(self.user.copies(copy_out)))
+                    }
+                    _ => {
+                        call.succeed();
+                        Progress::Over
+                    }
+                }
+            }
+            Err(errno) => {
+                self.let_go(device);
+                if !may_park && would_wait(call.cmd(), errno) {
+                    return Progress::WouldWait(call);
+                }
+                self.refuse(call, errno)
+            }
+        }
+    }
+
+    /// A call that was refused; its array goes back too, where the kernel does so.
+    fn refuse(self: &Arc<Self>, call: Call, errno: Errno) -> Progress {
+        let name = v4l2::table::name(call.cmd()).unwrap_or("unknown ioctl");
+        let (tid, uid) = (call.site.caller.tid, call.uid());
+        match errno {
+            // What programs try at every start, or ask again and again.
+            Errno::ENOTTY | Errno::EAGAIN | Errno::ENOENT => {
+                tracing::debug!(node = self.name, tid, uid, "{name}: {errno}");
+            }
+            _ => tracing::info!(node = self.name, tid, uid, "{name} refused: {errno}"),
+        }
+        if call.array_changed() && v4l2::table::gives_back(call.cmd(), true) {
+            return Progress::Finish(call, Finish::Refusal(errno));
+        }
+        call.fail(errno);
+        Progress::Over
+    }
+
+    fn park(
+        self: &Arc<Self>,
+        device: MutexGuard<'_, Device>,
+        call: Call,
+        interrupted: &AtomicBool,
+    ) {
+        let ticket = call.ticket;
+        self.keep(device, ticket, Parked::Ioctl(call), interrupted);
+    }
+
+    fn watch_for_signals(self: &Arc<Self>, call: &Call, interrupted: &Arc<AtomicBool>) {
+        call.on_interrupt(self.interrupter(call.ticket, interrupted));
+    }
+
+    fn interrupter(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Box<dyn FnOnce() + Send> {
+        let (node, interrupted) = (Arc::clone(self), Arc::clone(interrupted));
+        Box::new(move || {
+            interrupted.store(true, Ordering::Release);
+            node.interrupt(ticket);
+        })
+    }
+
+    fn interrupt(self: &Arc<Self>, ticket: Ticket) {
+        let mut device = self.device();
+        let call = if device.cancel(ticket) { self.parked.take(ticket) } else { None };
+        self.let_go(device);
+        if let Some(call) = call {
+            call.interrupted();
+        }
+    }
+
+    // ---- read and write ------------------------------------------------------------------------
+
+    pub(super) fn read(
+        self: &Arc<Self>,
+        header: &Header,
+        request: &cuse_rs::Read,
+        reply: cuse_rs::ReadReply,
+    ) {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let ticket = Ticket(header.unique);
+        reply.on_interrupt(self.interrupter(ticket, &interrupted));
+        let ctx = self.io_context(FileId(request.fh), header);
+        let mut device = self.device();
+        match device.read(&ctx, piece(request.offset, request.flags), request.size) {
+            Ok(Io::Done(bytes)) => {
+                self.let_go(device);
+                reply.data(&bytes);
+            }
+            Ok(Io::Park) => self.keep(device, ticket, Parked::Read(reply), &interrupted),
+            Err(errno) => {
+                self.let_go(device);
+                reply.error(errno);
+            }
+        }
+    }
+
+    pub(super) fn write(
+        self: &Arc<Self>,
+        header: &Header,
+        request: &cuse_rs::Write<'_>,
+        reply: cuse_rs::WriteReply,
+    ) {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let ticket = Ticket(header.unique);
+        reply.on_interrupt(self.interrupter(ticket, &interrupted));
+        let ctx = self.io_context(FileId(request.fh), header);
+        let mut device = self.device();
+        match device.write(&ctx, piece(request.offset, request.flags), request.data) {
+            Ok(Io::Done(taken)) => {
+                self.let_go(device);
+                reply.written(taken);
+            }
+            Ok(Io::Park) => self.keep(device, ticket, Parked::Write(reply), &interrupted),
+            Err(errno) => {
+                self.let_go(device);
+                reply.error(errno);
+            }
+        }
+    }
+
+    fn io_context(&self, file: FileId, header: &Header) -> Context<'static> {
+        Context {
+            file,
+            uid: header.uid,
+            ticket: Ticket(header.unique),
+            now_ns: self.services.clock.now_ns(),
+            may_park: true,
+            imports: &[],
+            user: &[],
+        }
+    }
+
+    /// Keeps the reply of a call that the device has parked.
+    fn keep(
+        self: &Arc<Self>,
+        mut device: MutexGuard<'_, Device>,
+        ticket: Ticket,
+        parked: Parked,
+        interrupted: &AtomicBool,
+    ) {
+        if self.is_stopping() && device.cancel(ticket) {
+            self.let_go(device);
+            return parked.fail(Errno::ENODEV);
+        }
+        // A signal that came before the call was parked has found nothing to cancel.
+        if interrupted.load(Ordering::Acquire) && device.cancel(ticket) {
+            self.let_go(device);
+            return parked.interrupted();
+        }
+        self.parked.insert(ticket, parked);
+        self.let_go(device);
+    }
+
+    // ---- frames and effects ------------------------------------------------------------------------
+
+    /// Waits until the frame that is being filled or shown is done: its buffer can be taken back
+    /// then.
+    fn frame_done<'a>(&self, device: MutexGuard<'a, Device>) -> MutexGuard<'a, Device> {
+        let waited =
+            self.idle.wait_timeout_while(device, FRAME_DEADLINE, |device| device.is_working());
+        let (device, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() {
+            tracing::warn!(node = self.name, "a frame takes longer than {FRAME_DEADLINE:?}");
+        }
+        device
+    }
+
+    /// Ends the use of the device, and does what it left to be done.
+    pub(super) fn let_go(self: &Arc<Self>, mut device: MutexGuard<'_, Device>) {
+        let effects = device.take_effects();
+        let news = device.take_news();
+        drop(device);
+        if news {
+            self.news.notify_all();
+        }
+        self.carry_out(effects);
+    }
+
+    pub(super) fn frame_is_done(&self) {
+        self.idle.notify_all();
+    }
+
+    /// Waits for news, or until it is `timeout` later.
+    pub(super) fn await_news<'a>(
+        &self,
+        device: MutexGuard<'a, Device>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, Device> {
+        match timeout {
+            None => self.news.wait(device).unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                let waited = self.news.wait_timeout(device, timeout);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    pub(super) fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Wake(file) => self.wake(file),
+                Effect::Complete { ticket, outcome } => match self.parked.take(ticket) {
+                    Some(call) => self.complete(call, outcome),
+                    None => {
+                        tracing::warn!(node = self.name, ticket = ticket.0, "nobody waits for it")
+                    }
+                },
+            }
+        }
+    }
+
+    fn wake(&self, file: FileId) {
+        let Some(kh) = self.pollers().remove(&file) else { return };
+        if let Err(error) = self.notifier.poll_wakeup(kh) {
+            tracing::debug!(node = self.name, "no poller was woken: {error}");
+        }
+    }
+
+    fn complete(self: &Arc<Self>, parked: Parked, outcome: Outcome) {
+        match (parked, outcome) {
+            (Parked::Ioctl(mut call), Outcome::Dequeued { buffer, planes, copy_out }) => {
+                call.arg = buffer.as_bytes().to_vec();
+                call.nested = planes.as_slice().as_bytes().to_vec();
+                if call.nested_at.is_none() && copy_out.is_empty() {
+                    call.succeed();
+                } else {
+                    errand::finish_memory(self, call, copy_out);
+                }
+            }
+            (Parked::Ioctl(mut call), Outcome::Event(event)) => {
+                call.arg = event.as_bytes().to_vec();
+                call.succeed();
+            }
+            (Parked::Read(reply), Outcome::Read(bytes)) => drop(reply.data(&bytes)),
+            (Parked::Write(reply), Outcome::Written(taken)) => drop(reply.written(taken)),
+            (parked, Outcome::Failed(errno)) => parked.fail(errno),
+            (parked, outcome) => {
+                tracing::warn!(node = self.name, "{parked:?} can't be answered with {outcome:?}");
+                parked.fail(Errno::EIO);
+            }
+        }
+    }
+
+    /// The node ends: whoever waits gets `ENODEV`, and nobody waits from now on.
+    pub(super) fn stop(self: &Arc<Self>) {
+        self.stopping.store(true, Ordering::Release);
+        let device = self.device();
+        let waiting = self.parked.take_all();
+        self.let_go(device);
+        self.news.notify_all();
+        for call in waiting {
+            call.fail(Errno::ENODEV);
+        }
+    }
+}
+
+/// Calls after which a buffer may be the program's that the pacing thread has in its hands.
+fn takes_buffers_back(cmd: u32) -> bool {
+    matches!(cmd, VIDIOC_STREAMOFF | VIDIOC_REQBUFS | VIDIOC_REMOVE_BUFS)
+}
+
+/// The errno that means: nothing is there yet. A file that is not `O_NONBLOCK` waits instead.
+fn would_wait(cmd: u32, errno: Errno) -> bool {
+    matches!(cmd, VIDIOC_DQBUF | VIDIOC_DQEVENT) && errno == nothing_there(cmd)
+}
+
+/// The same, as an answer.
+pub(super) fn nothing_there(cmd: u32) -> Errno {
+    if cmd == VIDIOC_DQEVENT { Errno::ENOENT } else { Errno::EAGAIN }
+}
+
+fn piece(offset: u64, flags: u32) -> Piece {
+    Piece { offset, nonblock: flags & libc::O_NONBLOCK as u32 != 0 }
+}

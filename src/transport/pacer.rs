@@ -1,0 +1,45 @@
+//! The thread that paces a node's frames.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use super::node::NodeShared;
+use crate::device::{Device, Step};
+
+/// Runs until the node ends.
+pub(super) fn run(node: &Arc<NodeShared>) {
+    let mut device = node.device();
+    while !node.is_stopping() {
+        let now = node.services.clock.now_ns();
+        match device.next_step(now) {
+            Step::Idle => device = wait(node, device, None),
+            Step::Wait(until) => {
+                device = wait(node, device, Some(Duration::from_nanos(until.saturating_sub(now))));
+            }
+            Step::Work(mut job) => {
+                node.let_go(device);
+                job.run();
+                device = node.device();
+                device.finish(job);
+                node.frame_is_done();
+                node.let_go(device);
+                device = node.device();
+            }
+        }
+    }
+}
+
+/// Waits, unless the step before has left something to be done: that comes first.
+fn wait<'a>(
+    node: &'a Arc<NodeShared>,
+    mut device: MutexGuard<'a, Device>,
+    timeout: Option<Duration>,
+) -> MutexGuard<'a, Device> {
+    let effects = device.take_effects();
+    if effects.is_empty() {
+        return node.await_news(device, timeout);
+    }
+    drop(device);
+    node.carry_out(effects);
+    node.device()
+}
