@@ -182,6 +182,21 @@ fn what_is_wrong_is_named_with_its_place_and_a_remedy() {
     }
 }
 
+/// One list of names for the configuration, the command and the source itself.
+#[test]
+fn every_pattern_has_the_name_that_is_written() {
+    for pattern in Pattern::ALL {
+        let name = pattern.name();
+        let text = format!(
+            "[[device]]\nname = \"a\"\nrole = \"capture\"\nsource = {{ pattern = \"{name}\" }}"
+        );
+        let config = parse(&text, Path::new("/")).unwrap();
+        let source = &config.devices[0].flow;
+        assert!(matches!(source, Flow::Capture(SourceSpec::Pattern(found)) if *found == pattern));
+        shrbuf::device::source::PatternSource::new(name).unwrap();
+    }
+}
+
 #[test]
 fn a_file_that_cant_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ mod double;
 use std::fs;
 use std::io::{BufRead, BufReader, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::time::Duration;
 
 use double::{Machine, row, soon};
@@ -357,6 +357,17 @@ fn a_flood_of_descriptors_is_refused_and_closed() {
     // Whoever still had one of the hundred would keep this from its end.
     let _ = to_the_end(&theirs);
     daemon.stop();
+}
+
+/// Exports of cooperating clients have a socket of their own.
+#[test]
+fn the_courier_s_socket_is_beside_the_control_socket() {
+    let machine = Machine::new();
+    let daemon = machine.daemon();
+    let path = machine.at("run/courier.sock");
+    assert!(fs::metadata(&path).unwrap().file_type().is_socket());
+    daemon.stop();
+    assert!(!path.exists());
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `shrbuf add`: one more node.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use shrbuf::daemon::config::raw::{RawDevice, RawLimits, RawSink, RawSource};
-use shrbuf::daemon::spec::{FileFormat, Fit, Pattern, Role};
+use shrbuf::daemon::spec::{FileFormat, Pattern, Role};
 
 use crate::failure::Outcome;
 use crate::shared::{Socket, print};
@@ -35,8 +36,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     multiplanar: bool,
     /// capture: a drawn picture (this is the usual source).
-    #[arg(long, value_enum, group = "source")]
-    pattern: Option<PatternName>,
+    #[arg(long, value_parser = pattern(), group = "source")]
+    pattern: Option<Pattern>,
     /// capture: frames from a y4m file, a PNG picture, or raw frames from a file or FIFO.
     #[arg(long, value_name = "FILE", group = "source")]
     file: Option<String>,
@@ -46,9 +47,9 @@ pub(crate) struct Arguments {
     /// With --file: start again at its end.
     #[arg(long, requires = "file")]
     repeat: bool,
-    /// With --file: how a picture of another shape is fitted in.
-    #[arg(long, value_enum, requires = "file")]
-    fit: Option<FitName>,
+    /// With --file: burn the frame's number and time into it.
+    #[arg(long, requires = "file")]
+    stamp: bool,
     /// output: write the frames to a y4m or raw file, or a FIFO.
     #[arg(long, value_name = "FILE", conflicts_with = "source")]
     sink: Option<String>,
@@ -64,22 +65,17 @@ enum RoleName {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum PatternName {
-    Smpte,
-    Still,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FitName {
-    Letterbox,
-    Stretch,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum FormatName {
     Y4m,
     Png,
     Raw,
+}
+
+/// The library knows the names.
+fn pattern() -> impl TypedValueParser<Value = Pattern> {
+    let find = |name: String| Pattern::ALL.into_iter().find(|one| one.name() == name);
+    PossibleValuesParser::new(Pattern::ALL.map(Pattern::name))
+        .try_map(move |name| find(name).ok_or("no such pattern"))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
@@ -99,23 +95,15 @@ fn device(arguments: &Arguments) -> RawDevice {
         FormatName::Png => FileFormat::Png,
         FormatName::Raw => FileFormat::Raw,
     });
-    let pattern = arguments.pattern.map(|pattern| match pattern {
-        PatternName::Smpte => Pattern::Smpte,
-        PatternName::Still => Pattern::Still,
-    });
-    let fit = arguments.fit.map(|fit| match fit {
-        FitName::Letterbox => Fit::Letterbox,
-        FitName::Stretch => Fit::Stretch,
-    });
     let (file, output) = (arguments.file.clone(), arguments.follow.clone());
-    let named = pattern.is_some() || file.is_some() || output.is_some();
+    let named = arguments.pattern.is_some() || file.is_some() || output.is_some();
     let of_file = file.is_some();
     let source = named.then(|| RawSource {
-        pattern,
+        pattern: arguments.pattern,
         file,
         format: format.filter(|_| of_file),
         repeat: of_file.then_some(arguments.repeat),
-        fit,
+        stamp: of_file.then_some(arguments.stamp),
         output,
     });
     RawDevice {

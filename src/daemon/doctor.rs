@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::sys::utsname::{UtsName, uname};
 use serde::Serialize;
 
 use super::cuse::Cuse;
@@ -66,7 +67,7 @@ impl Machine {
     /// This one, for who calls.
     #[must_use]
     pub fn here() -> Self {
-        let name = nix::sys::utsname::uname().ok();
+        let name = uname().ok();
         let text = |part: Option<&std::ffi::OsStr>| {
             part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default()
         };
@@ -75,8 +76,8 @@ impl Machine {
         groups.push(nix::unistd::getegid().as_raw());
         Self {
             root: "/".into(),
-            release: text(name.as_ref().map(|name| name.release())),
-            architecture: text(name.as_ref().map(|name| name.machine())),
+            release: text(name.as_ref().map(UtsName::release)),
+            architecture: text(name.as_ref().map(UtsName::machine)),
             groups,
             is_root: nix::unistd::geteuid().is_root(),
         }

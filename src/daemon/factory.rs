@@ -74,6 +74,10 @@ impl NodeFactory for CuseNodes {
         Ok(Box::new(Handle { running, all, registry }))
     }
 
+    fn tickets(&self) -> Option<Tickets> {
+        Some(self.services.tickets.clone())
+    }
+
     fn orphans(&self) -> Vec<BufferRow> {
         let mut rows = self.all.rows(&self.services.registry);
         rows.retain(|row| row.slot.is_none());

@@ -1,5 +1,6 @@
 //! The seam below the daemon: what it asks of nodes, whatever carries them.
 
+use crate::courier::ticket::Tickets;
 use crate::device::spec::NodeSpec;
 pub use crate::device::status::{
     BufferRow, BufferState, Hold, Holder, NodeStatus, SnapshotError, StartError,
@@ -15,6 +16,12 @@ pub trait NodeFactory: Send + Sync {
     /// # Errors
     /// See [`StartError`]; nothing of the node is left then.
     fn start(&self, spec: &NodeSpec) -> Result<Box<dyn Node>, StartError>;
+
+    /// The exports that wait for cooperating clients; the daemon serves them on a socket of their
+    /// own, beside the control socket. `None` where there are none.
+    fn tickets(&self) -> Option<Tickets> {
+        None
+    }
 
     /// Buffers that are out of every queue and not yet free, of stopped nodes too.
     fn orphans(&self) -> Vec<BufferRow> {

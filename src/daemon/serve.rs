@@ -1,7 +1,7 @@
 //! The daemon from its start to its end.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
@@ -13,6 +13,7 @@ use super::nodes::{NodeFactory, StartError};
 use super::numbers::Numbers;
 use super::socket::{Lock, SocketError, listen_at};
 use super::supervisor::{NodeError, Supervisor};
+use crate::courier;
 use crate::device::spec::SharedLimits;
 
 /// What the daemon is told when it starts.
@@ -78,6 +79,7 @@ pub type MakeFactory<'a> = &'a dyn Fn(SharedLimits) -> Result<Box<dyn NodeFactor
 pub struct Daemon {
     supervisor: Arc<Supervisor>,
     server: Option<Server>,
+    courier: Option<courier::server::Server>,
     socket: PathBuf,
     /// Given back last.
     _lock: Lock,
@@ -99,12 +101,13 @@ impl Daemon {
         let factory = factory(config.limits)?;
         let supervisor =
             Arc::new(Supervisor::new(factory, options.links.clone(), options.numbers.clone()));
-        let mut daemon =
-            Self { supervisor, server: None, socket: options.socket.clone(), _lock: lock };
+        let socket = options.socket.clone();
+        let mut daemon = Self { supervisor, server: None, courier: None, socket, _lock: lock };
         // From here on dropping the daemon ends what has been started.
         for device in &config.devices {
             daemon.supervisor.add(device)?;
         }
+        daemon.courier = daemon.start_courier()?;
         let listener = listen_at(&options.socket)?;
         let server = Server::start(listener, Arc::clone(&daemon.supervisor), options.patience);
         daemon.server = Some(server.map_err(|source| DaemonError::Io {
@@ -115,6 +118,15 @@ impl Daemon {
         notify(&[NotifyState::Ready, NotifyState::Status(&format!("{nodes} nodes"))]);
         tracing::info!(nodes, socket = %options.socket.display(), "ready");
         Ok(daemon)
+    }
+
+    fn start_courier(&self) -> Result<Option<courier::server::Server>, DaemonError> {
+        let Some(tickets) = self.supervisor.tickets() else { return Ok(None) };
+        let path = courier_socket(&self.socket);
+        let started = courier::server::listen(&path)
+            .and_then(|listener| courier::server::Server::start(listener, tickets));
+        let what = || format!("serve {}", path.display());
+        started.map(Some).map_err(|source| DaemonError::Io { what: what(), source })
     }
 
     /// The nodes.
@@ -135,11 +147,23 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
             server.stop();
-            if let Err(error) = std::fs::remove_file(&self.socket) {
-                tracing::warn!(socket = %self.socket.display(), %error, "the socket stays");
-            }
+            remove(&self.socket);
+        }
+        if self.courier.take().is_some() {
+            remove(&courier_socket(&self.socket));
         }
         self.supervisor.end();
+    }
+}
+
+/// The courier's socket is a neighbour of the control socket.
+fn courier_socket(control: &Path) -> PathBuf {
+    control.with_file_name("courier.sock")
+}
+
+fn remove(socket: &Path) {
+    if let Err(error) = std::fs::remove_file(socket) {
+        tracing::warn!(socket = %socket.display(), %error, "a socket stays");
     }
 }
 

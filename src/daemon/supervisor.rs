@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use super::links::{LinkError, Links};
 use super::nodes::{BufferRow, Node, NodeFactory, NodeStatus, SnapshotError, StartError};
 use super::numbers::Numbers;
+use crate::courier::ticket::Tickets;
 use crate::device::spec::{NodeSpec, Role};
 
 /// How many free numbers are tried when another program takes one at the same moment.
@@ -246,6 +247,12 @@ impl Supervisor {
             rows.retain(|row| row.uid == uid || !row.holders.is_empty());
         }
         Ok(rows)
+    }
+
+    /// See [`NodeFactory::tickets`].
+    #[must_use]
+    pub fn tickets(&self) -> Option<Tickets> {
+        self.factory.tickets()
     }
 
     /// A node's last frame as PNG.

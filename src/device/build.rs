@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::node::{Device, Frames, Parts};
 use super::sink::{FrameSink, NullSink, RawSink, Y4mSink};
 use super::source::{FrameSource, ImageSource, PatternSource, RawSource, Y4mSource};
-use super::spec::{FileFormat, Flow, Mode, NodeSpec, OpenFile, Pattern, SinkSpec, SourceSpec};
+use super::spec::{FileFormat, Flow, Mode, NodeSpec, OpenFile, SinkSpec, SourceSpec};
 use super::status::StartError;
 use crate::shrbuf::Registry;
 use crate::v4l2::modes;
@@ -68,14 +68,9 @@ fn source_of(spec: &SourceSpec) -> Result<Box<dyn FrameSource>, StartError> {
     let unfit = |error: super::source::SourceError| StartError::Unfit(error.to_string());
     Ok(match spec {
         SourceSpec::Pattern(pattern) => {
-            let name = match pattern {
-                Pattern::Smpte => "smpte",
-                Pattern::Still => "static",
-            };
-            Box::new(PatternSource::new(name).map_err(unfit)?)
+            Box::new(PatternSource::new(pattern.name()).map_err(unfit)?)
         }
-        SourceSpec::File { file, format, repeat, fit: _ } => {
-            let stamp = &false;
+        SourceSpec::File { file, format, repeat, stamp } => {
             let (open, name) = (duplicate(file)?, Path::new(&file.name));
             match format {
                 FileFormat::Png => {

@@ -49,10 +49,47 @@ pub struct Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pattern {
-    /// Colour bars with a moving element, frame number and time burnt in.
+    /// Colour bars. This one and those below have a moving element, frame number and time.
     Smpte,
+    /// From black to white.
+    Ramp,
+    /// A checkerboard.
+    Checkerboard,
+    /// A grid.
+    Grid,
+    /// White.
+    White,
+    /// Black.
+    Black,
     /// Colour bars drawn once, when streaming starts; later frames cost nothing.
-    Still,
+    Static,
+}
+
+impl Pattern {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Smpte,
+        Self::Ramp,
+        Self::Checkerboard,
+        Self::Grid,
+        Self::White,
+        Self::Black,
+        Self::Static,
+    ];
+
+    /// As it is written, and as `device::source::PatternSource` knows it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smpte => "smpte",
+            Self::Ramp => "ramp",
+            Self::Checkerboard => "checkerboard",
+            Self::Grid => "grid",
+            Self::White => "white",
+            Self::Black => "black",
+            Self::Static => "static",
+        }
+    }
 }
 
 /// What is in a file.
@@ -65,17 +102,6 @@ pub enum FileFormat {
     Png,
     /// Frames in the node's own format, one after the other.
     Raw,
-}
-
-/// How a picture of another shape is put on a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Fit {
-    /// As large as it goes, in its own shape, with black around it.
-    #[default]
-    Letterbox,
-    /// To the frame's size, whatever becomes of its shape.
-    Stretch,
 }
 
 /// An open file and how it is called in messages.
@@ -100,8 +126,8 @@ pub enum SourceSpec {
         format: FileFormat,
         /// Start again at its end (a pipe has none).
         repeat: bool,
-        /// For pictures of another shape.
-        fit: Fit,
+        /// Burn the frame's number and time into it (raw frames stay as they are).
+        stamp: bool,
     },
     /// What the output node of this name shows, without a copy.
     Output(String),

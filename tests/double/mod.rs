@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::unistd::getegid;
+use shrbuf::courier::ticket::Tickets;
 use shrbuf::daemon::control::client::Client;
 use shrbuf::daemon::control::server::Patience;
 use shrbuf::daemon::links::Links;
@@ -42,6 +43,7 @@ pub(crate) struct Script {
 #[derive(Clone)]
 pub(crate) struct Double {
     root: PathBuf,
+    pub(crate) tickets: Tickets,
     pub(crate) script: Arc<Mutex<Script>>,
 }
 
@@ -64,6 +66,10 @@ impl NodeFactory for Double {
         fs::write(self.root.join(format!("dev/video{number}")), "").unwrap();
         fs::create_dir(self.root.join(format!("sys/class/cuse/video{number}"))).unwrap();
         Ok(Box::new(DoubleNode { double: self.clone(), spec: spec.clone() }))
+    }
+
+    fn tickets(&self) -> Option<Tickets> {
+        Some(self.tickets.clone())
     }
 
     fn orphans(&self) -> Vec<BufferRow> {
@@ -117,13 +123,18 @@ impl Machine {
         for path in ["dev", "run", "sys/class/cuse", "sys/class/video4linux"] {
             fs::create_dir_all(folder.path().join(path)).unwrap();
         }
-        let double = Double { root: folder.path().to_owned(), script: Arc::default() };
+        let double = Double {
+            root: folder.path().to_owned(),
+            tickets: Tickets::new(),
+            script: Arc::default(),
+        };
         Self { folder, double }
     }
 
     /// One that is there already, made by another process with [`Machine::new`].
     pub(crate) fn in_folder(root: &Path) -> Self {
-        let double = Double { root: root.to_owned(), script: Arc::default() };
+        let double =
+            Double { root: root.to_owned(), tickets: Tickets::new(), script: Arc::default() };
         // Its own folder is of no use, and empty.
         Self { folder: tempfile::tempdir().unwrap(), double }
     }

@@ -245,7 +245,7 @@ fn source(raw: RawSource, key: &Key, files: &mut dyn Files) -> Result<SourceSpec
     let of_file = [
         ("format", raw.format.is_some()),
         ("repeat", raw.repeat.is_some()),
-        ("fit", raw.fit.is_some()),
+        ("stamp", raw.stamp.is_some()),
     ];
     let stray = of_file.into_iter().find(|(_, there)| *there && raw.file.is_none());
     match (raw.pattern, raw.file, raw.output) {
@@ -258,8 +258,14 @@ fn source(raw: RawSource, key: &Key, files: &mut dyn Files) -> Result<SourceSpec
             let format = format(raw.format, &name, key)?;
             let file = files.open(&key.name("file"), &name, Use::Source)?;
             let file = OpenFile { file: file.into(), name };
-            let (repeat, fit) = (raw.repeat.unwrap_or_default(), raw.fit.unwrap_or_default());
-            Ok(SourceSpec::File { file, format, repeat, fit })
+            let (repeat, stamp) = (raw.repeat.unwrap_or_default(), raw.stamp.unwrap_or_default());
+            if stamp && format == FileFormat::Raw {
+                return Err(key.name("stamp").fault(
+                    "raw frames are passed on as they are",
+                    "take the key away, or a y4m file",
+                ));
+            }
+            Ok(SourceSpec::File { file, format, repeat, stamp })
         }
         (None, None, None) => Err(key.fault("it does not say where frames come from", KINDS)),
         _ => match stray {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::spec::{FileFormat, Fit, Pattern, Role};
+use crate::device::spec::{FileFormat, Pattern, Role};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -59,7 +59,7 @@ pub struct RawDevice {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSource {
-    /// `smpte` or `still`.
+    /// `smpte`, `ramp`, `checkerboard`, `grid`, `white`, `black` or `static`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Pattern>,
     /// A file or FIFO.
@@ -71,9 +71,9 @@ pub struct RawSource {
     /// Start again at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<bool>,
-    /// `letterbox` or `stretch`.
+    /// Burn the frame's number and time into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fit: Option<Fit>,
+    pub stamp: Option<bool>,
     /// An output device's name: a loopback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,

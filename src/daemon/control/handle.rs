@@ -20,7 +20,7 @@ pub fn line(
     match serde_json::from_slice(line) {
         Ok(request) => match answer(supervisor, viewer, request, descriptors) {
             Ok(answer) => answer,
-            Err(refused) => (refused, None),
+            Err(Refusal(kind, message)) => (Answer::error(kind, message), None),
         },
         Err(error) => {
             let message = format!("this is no request: {error}\n  docs/CONTROL.md has examples");
@@ -29,12 +29,15 @@ pub fn line(
     }
 }
 
+/// Why there is no answer but an error: for programs, and for people.
+struct Refusal(ErrorKind, String);
+
 fn answer(
     supervisor: &Supervisor,
     viewer: Viewer,
     request: Request,
     descriptors: Vec<OwnedFd>,
-) -> Result<(Answer, Option<OwnedFd>), Answer> {
+) -> Result<(Answer, Option<OwnedFd>), Refusal> {
     let answer = match request {
         Request::Hello {} => Answer::Hello {
             protocol: PROTOCOL,
@@ -48,19 +51,18 @@ fn answer(
         Request::Snapshot { node } => {
             let picture = supervisor.snapshot(&node).map_err(refuse)?;
             let file = memory_file(&picture).map_err(|error| {
-                Answer::error(ErrorKind::Failed, format!("no memory for the picture: {error}"))
+                Refusal(ErrorKind::Failed, format!("no memory for the picture: {error}"))
             })?;
             return Ok((Answer::Snapshot { bytes: picture.len() as u64 }, Some(file)));
         }
         Request::Add { device } => {
             only_root(viewer, "add a node")?;
             let mut files = Passed::new(descriptors);
-            let unfit =
-                |fault: config::check::Fault| Answer::error(ErrorKind::Unfit, fault.to_string());
+            let unfit = |fault: config::check::Fault| Refusal(ErrorKind::Unfit, fault.to_string());
             let spec = config::device(*device, &mut files).map_err(unfit)?;
             if files.left() > 0 {
                 let message = "more descriptors came than the device names files\n  send one for each file, the source's or the sink's";
-                return Err(Answer::error(ErrorKind::Malformed, message));
+                return Err(Refusal(ErrorKind::Malformed, message.into()));
             }
             Answer::Added { node: supervisor.add(&spec).map_err(refuse)? }
         }
@@ -73,18 +75,18 @@ fn answer(
     Ok((answer, None))
 }
 
-fn only_root(viewer: Viewer, what: &str) -> Result<(), Answer> {
+fn only_root(viewer: Viewer, what: &str) -> Result<(), Refusal> {
     match viewer {
         Viewer::Privileged => Ok(()),
         Viewer::User(uid) => {
             tracing::info!(uid, "refused: only root may {what}");
             let message = format!("only root may {what}\n  use sudo");
-            Err(Answer::error(ErrorKind::Forbidden, message))
+            Err(Refusal(ErrorKind::Forbidden, message))
         }
     }
 }
 
-fn refuse(error: NodeError) -> Answer {
+fn refuse(error: NodeError) -> Refusal {
     tracing::info!(%error, "refused");
     let kind = match &error {
         _ if error.is_environment() => ErrorKind::Environment,
@@ -99,7 +101,7 @@ fn refuse(error: NodeError) -> Answer {
         | NodeError::Start { .. }
         | NodeError::Snapshot { .. } => ErrorKind::Failed,
     };
-    Answer::error(kind, error.to_string())
+    Refusal(kind, error.to_string())
 }
 
 /// A file that nobody can change any more.
