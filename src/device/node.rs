@@ -18,7 +18,7 @@ use crate::v4l2::controls::Controls;
 use crate::v4l2::events::Events;
 use crate::v4l2::modes::{Mode, ModeList, Sizes};
 use crate::v4l2::priority::Priority;
-use crate::v4l2::uapi::{v4l2_buffer, v4l2_plane};
+use crate::v4l2::uapi::{V4L2_CID_TEST_PATTERN, v4l2_buffer, v4l2_plane};
 use crate::v4l2::{Direction, Node};
 
 /// What a device is made of.
@@ -99,12 +99,24 @@ impl Device {
     /// # Errors
     /// `EINVAL` for modes that can't be; see [`ModeList::new`].
     pub fn new(parts: Parts) -> Result<Self, Errno> {
-        let (direction, end, controls) = match parts.frames {
+        let pattern = match &parts.frames {
+            Frames::From(source) => source.test_pattern(),
+            Frames::To(_) => None,
+        };
+        let (direction, end, mut controls) = match parts.frames {
             Frames::From(source) => {
                 (Direction::Capture, End::Source(Some(source)), Controls::camera(&PATTERNS))
             }
-            Frames::To(sink) => (Direction::Output, End::Sink(Some(sink)), Controls::display(&PATTERNS)),
+            Frames::To(sink) => {
+                (Direction::Output, End::Sink(Some(sink)), Controls::display(&PATTERNS))
+            }
         };
+        let mut adjust = Adjust::default();
+        if let Some(pattern) = pattern {
+            // The source's own choice is what the control says at first.
+            controls.set(V4L2_CID_TEST_PATTERN, i32::try_from(pattern).unwrap_or(0))?;
+            adjust.test_pattern = pattern;
+        }
         let node = Node { direction, mplane: parts.mplane };
         let sizes = match direction {
             Direction::Capture => Sizes::Discrete,
@@ -135,7 +147,7 @@ impl Device {
             controls,
             events: Events::new(),
             priority: Priority::new(),
-            adjust: Adjust::default(),
+            adjust,
             counts: Counts::default(),
             working: false,
             parked: BTreeMap::new(),
