@@ -281,7 +281,7 @@ impl NodeShared {
     fn refuse(self: &Arc<Self>, call: Call, errno: Errno) -> Progress {
         let name = v4l2::table::name(call.cmd()).unwrap_or("unknown ioctl");
         let (tid, uid) = (call.site.caller.tid, call.uid());
-        if is_usual(call.cmd(), errno) {
+        if is_usual(name, errno) {
             tracing::debug!(node = self.name, tid, uid, "{name}: {errno}");
         } else {
             tracing::info!(node = self.name, tid, uid, "{name} refused: {errno}");
@@ -525,20 +525,11 @@ fn device_number(number: u32) -> u64 {
 
 /// Refusals that say nothing: what programs try at every start, ask again and again, or count
 /// up to.
-fn is_usual(cmd: u32, errno: Errno) -> bool {
+fn is_usual(name: &str, errno: Errno) -> bool {
+    let asks = ["ENUM", "QUERY", "G_"].iter().any(|start| name.starts_with(start));
     match errno {
         Errno::ENOTTY | Errno::EAGAIN | Errno::ENOENT => true,
-        Errno::EINVAL => matches!(
-            cmd,
-            VIDIOC_ENUM_FMT
-                | VIDIOC_ENUM_FRAMESIZES
-                | VIDIOC_ENUM_FRAMEINTERVALS
-                | VIDIOC_ENUMINPUT
-                | VIDIOC_ENUMOUTPUT
-                | VIDIOC_QUERYCTRL
-                | VIDIOC_QUERY_EXT_CTRL
-                | VIDIOC_QUERYMENU
-        ),
+        Errno::EINVAL => asks,
         _ => false,
     }
 }
