@@ -102,8 +102,8 @@ const WRONG: &[(&str, &[&str])] = &[
         &["'+1x480' is no size"],
     ),
     (
-        "[[device]]\nname = \"a\"\nrole = \"capture\"\nmodes = [\"YUYV:1x1@30\", \"YUYV:1x1@30/1\"]\n",
-        &["device[0].modes[1]: YUYV:1x1@30/1 is in the list already"],
+        "[[device]]\nname = \"a\"\nrole = \"capture\"\nmodes = [\"YUYV:2x2@30\", \"YUYV:2x2@30/1\"]\n",
+        &["device[0].modes[1]: YUYV:2x2@30/1 is in the list already"],
     ),
     (
         "[[device]]\nname = \"a\"\nrole = \"output\"\nsource = { pattern = \"smpte\" }\n",
@@ -165,6 +165,27 @@ const WRONG: &[(&str, &[&str])] = &[
         &["device[0].limits.opens: 0 means that nobody may open"],
     ),
     ("[limits]\nbytes_per_uid = -5\n", &["shrbuf.toml:2: limits.bytes_per_uid: "]),
+    (
+        "[[device]]\nname = \"a\"\nrole = \"capture\"\nmodes = [\"MJPG:640x480@30/1\"]\n",
+        &[
+            "shrbuf.toml:4: device[0].modes[0]: MJPG is a format that no node has",
+            "YUYV, UYVY, NV12",
+        ],
+    ),
+    (
+        "[[device]]\nname = \"a\"\nrole = \"capture\"\nmodes = [\"NM12:640x480@30/1\"]\n",
+        &[
+            "device[0].modes[0]: the planes of NM12 lie in memory of their own",
+            "multiplanar = true",
+        ],
+    ),
+    (
+        "[[device]]\nname = \"a\"\nrole = \"capture\"\nmodes = [\"NV12:641x480@30/1\"]\n",
+        &[
+            "device[0].modes[0]: a frame of NV12 can't have 641x480 pixels",
+            "a width that 2 divides",
+        ],
+    ),
 ];
 
 #[test]

@@ -57,6 +57,7 @@ tests! {
     the_entry_of_32_bit_programs_is_refused,
     a_caller_that_swaps_descriptors_harms_itself_only,
     a_daemon_dies_with_its_own_node_in_its_socket,
+    a_helper_holds_its_socket_and_the_transfer_file_only,
 }
 
 /// No test: the process that another test kills.

@@ -33,6 +33,19 @@ impl Link {
         let _ = scm_rights::send(&self.socket, reply.as_bytes(), fds);
     }
 
+    /// Closes what the daemon got from whoever started it, and passed on unknowingly.
+    fn close_others(&self) {
+        let own = [self.socket.as_raw_fd(), self.transfer.as_raw_fd()];
+        let Ok(listed) = std::fs::read_dir("/proc/self/fd") else { return };
+        let numbers = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        for number in numbers.collect::<Vec<_>>() {
+            if !own.contains(&number) {
+                // The standard streams are refused, and the listing's own is closed by now.
+                drop(adopt(number));
+            }
+        }
+    }
+
     fn next(&self) -> Result<Option<(Request, Vec<OwnedFd>)>, Errno> {
         let (mut request, mut fds) = (Request::new_zeroed(), Vec::new());
         loop {
@@ -51,6 +64,7 @@ impl Link {
 #[must_use]
 pub fn helper_main() -> u8 {
     let Some(link) = link() else { return 2 }; // not started by the daemon
+    link.close_others();
     if ready().is_err() {
         return 1;
     }

@@ -10,6 +10,33 @@
 //! Two couriers bring a descriptor to a caller: [`Worker::give`] for callers that contain no code
 //! of ours (ptrace), and [`ticket`]/[`server`] with [`client`] for those that do (a plain
 //! `SCM_RIGHTS` message, the only way where ptrace is forbidden).
+//!
+//! # What a caller of `VIDIOC_EXPBUF` gets when it can't be given its descriptor
+//!
+//! | cause | errno |
+//! | --- | --- |
+//! | its descriptor table is full, as from the kernel | `EMFILE` |
+//! | it is traced by somebody else: debugger, strace | `EBUSY` |
+//! | the user has too many calls under way | `EBUSY` |
+//! | ptrace is forbidden: Yama 3, a security module, a user namespace | `EPERM` |
+//! | it has a seccomp filter that can't be suspended | `EPERM` |
+//! | the call came through another entry than the native one: `int 0x80`, x32 | `EOPNOTSUPP` |
+//! | the processor's registers are not known to us | `EOPNOTSUPP` |
+//! | its struct can't be read or written any more | `EFAULT` |
+//! | it did not stop in time, or its other threads interfere, or the helper was lost | `EIO` |
+//! | a system call on its behalf failed: no memory, too many files in all, a security module | that call's |
+//!
+//! In all of these nothing is exported, and the struct is as it was before the call. There is one
+//! exception: when the helper is killed (by SIGKILL; nothing else ends it) after the call was
+//! answered and before the caller stopped, the call succeeds with -1 for a descriptor; and when it
+//! is killed within the 100 µs after that, the caller goes on in the middle of a call that is not
+//! its own, with all signals blocked. Nobody else is left then who could put it right.
+//!
+//! # What the daemon needs
+//!
+//! `CAP_SYS_PTRACE`; `CAP_SYS_ADMIN`, and no seccomp filter on itself, to suspend the filters of
+//! callers that have them; `CAP_SYS_RESOURCE` for a caller with a single free descriptor that may
+//! not raise its own limit (else that one gets `EMFILE`).
 
 pub mod client;
 mod helper;

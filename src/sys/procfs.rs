@@ -1,8 +1,8 @@
 //! What `/proc` says of a thread: which call it sits in, whose it is, what its descriptors are.
 //! None of these reads asks a file system, so none of them can be stalled by a client.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -137,20 +137,31 @@ pub fn threads(tgid: u32) -> Result<Vec<u32>, Errno> {
 }
 
 fn descriptor_at(path: &str) -> Result<Descriptor, Errno> {
-    let text = fs::read_to_string(path).map_err(|error| match errno(error) {
-        Errno::ENOENT | Errno::ESRCH => Errno::EBADF,
-        Errno::EACCES => Errno::EPERM,
-        other => other,
-    })?;
+    let text =
+        read(path).map_err(|error| if error == Errno::ESRCH { Errno::EBADF } else { error })?;
     parse_descriptor(&text).ok_or(Errno::EPROTO)
 }
 
+/// A file of `/proc`, in as few reads as can be: they are most of what a check costs.
 fn read(path: &str) -> Result<String, Errno> {
-    fs::read_to_string(path).map_err(|error| match errno(error) {
+    let whole = |path: &str| {
+        let (mut file, mut bytes, mut piece) = (File::open(path)?, Vec::new(), [0; 4096]);
+        loop {
+            let len = file.read(&mut piece)?;
+            bytes.extend_from_slice(piece.get(..len).unwrap_or_default());
+            // These files are made at the read: what doesn't fill the room is the end.
+            if len < piece.len() {
+                return Ok(bytes);
+            }
+        }
+    };
+    let bytes = whole(path).map_err(|error| match errno(error) {
         Errno::ENOENT => Errno::ESRCH,
         Errno::EACCES => Errno::EPERM,
         other => other,
-    })
+    })?;
+    // Names are as their owners chose them.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn errno(error: io::Error) -> Errno {

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use super::node::{Between, Node};
 use shrbuf::courier::server::{self, Server};
-use shrbuf::courier::{GiveError, Limits, Program, Workers};
+use shrbuf::courier::{GiveError, Limits, Program, Worker, Workers};
 
 /// Ten times the longest that anything took here under load.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -314,6 +314,30 @@ probes! {
     a_ticket_brings_a_descriptor_without_ptrace "ticket";
 }
 
+/// Nothing of the daemon's is held up by its helpers.
+fn a_helper_holds_its_socket_and_the_transfer_file_only() {
+    let workers = workers(DEADLINE);
+    let (tell, told) = std::sync::mpsc::channel();
+    workers.submit(0, move |worker| {
+        let id = worker.and_then(Worker::helper_id);
+        tell.send(id.expect("a helper")).expect("told");
+    });
+    let folder = PathBuf::from(format!("/proc/{}/fd", told.recv().expect("told")));
+    let held = || {
+        let listed = std::fs::read_dir(&folder).expect("a listing").flatten();
+        let links = listed.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        links.map(|link| link.to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while held().len() != 5 {
+        assert!(Instant::now() < deadline, "{:?}", held());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let kinds = held();
+    assert!(kinds.iter().any(|kind| kind.starts_with("socket:")), "{kinds:?}");
+    assert!(kinds.iter().any(|kind| kind.contains("shrbuf-transfer")), "{kinds:?}");
+}
+
 /// Kills the helper of every third call, after the call was answered and before the caller stops:
 /// the caller comes back unharmed.
 fn a_killed_helper_leaves_the_caller_unharmed() {
@@ -479,4 +503,5 @@ all! {
     the_entry_of_32_bit_programs_is_refused,
     a_caller_that_swaps_descriptors_harms_itself_only,
     a_daemon_dies_with_its_own_node_in_its_socket,
+    a_helper_holds_its_socket_and_the_transfer_file_only,
 }

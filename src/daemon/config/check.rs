@@ -10,6 +10,7 @@ use crate::device::spec::{
     FileFormat, Flow, Mode, NodeLimits, NodeSpec, OpenFile, Pattern, Role, SharedLimits, SinkSpec,
     SourceSpec,
 };
+use crate::v4l2::formats;
 
 /// A key inside the file, like `device[1].modes[0]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,7 +141,7 @@ pub(super) fn config(
 pub(super) fn device(raw: RawDevice, key: &Key, files: &mut dyn Files) -> Result<NodeSpec, Fault> {
     check_name(&raw.name, &key.name("name"))?;
     let card = card(raw.card, &raw.name, &key.name("card"))?;
-    let modes = modes(raw.modes, &key.name("modes"))?;
+    let modes = modes(raw.modes, raw.multiplanar, &key.name("modes"))?;
     let limits = NodeLimits {
         opens: raw.limits.opens.unwrap_or(NodeLimits::default().opens),
         bytes: raw.limits.bytes.unwrap_or(NodeLimits::default().bytes),
@@ -212,7 +213,7 @@ fn card(card: Option<String>, name: &str, key: &Key) -> Result<String, Fault> {
     Ok(card)
 }
 
-fn modes(modes: Option<Vec<String>>, key: &Key) -> Result<Vec<Mode>, Fault> {
+fn modes(modes: Option<Vec<String>>, multiplanar: bool, key: &Key) -> Result<Vec<Mode>, Fault> {
     let usual = || DEFAULT_MODES.iter().map(|text| (*text).to_owned()).collect();
     let texts = modes.unwrap_or_else(usual);
     if texts.is_empty() || texts.len() > MOST_MODES {
@@ -224,12 +225,13 @@ fn modes(modes: Option<Vec<String>>, key: &Key) -> Result<Vec<Mode>, Fault> {
     let mut modes: Vec<Mode> = Vec::with_capacity(texts.len());
     for (place, text) in texts.iter().enumerate() {
         let key = key.index(place);
-        let mode = text.parse().map_err(|error: crate::device::spec::ModeError| {
+        let mode: Mode = text.parse().map_err(|error: crate::device::spec::ModeError| {
             key.fault(
                 error.to_string(),
                 "`v4l2-ctl --list-formats-ext` shows modes of a device that is there",
             )
         })?;
+        possible(&mode, multiplanar, &key)?;
         if modes.contains(&mode) {
             return Err(
                 key.fault(format!("{mode} is in the list already"), "take one of them away")
@@ -238,6 +240,32 @@ fn modes(modes: Option<Vec<String>>, key: &Key) -> Result<Vec<Mode>, Fault> {
         modes.push(mode);
     }
     Ok(modes)
+}
+
+/// Whether a frame can be so.
+fn possible(mode: &Mode, multiplanar: bool, key: &Key) -> Result<(), Fault> {
+    let Some(format) = formats::find(mode.fourcc.packed()) else {
+        let names = formats::FORMATS.iter().map(|format| formats::fourcc_name(format.fourcc));
+        let names = names.collect::<Vec<_>>().join(", ");
+        return Err(key.fault(
+            format!("{} is a format that no node has", mode.fourcc),
+            format!("take one of {names}"),
+        ));
+    };
+    if format.num_planes() > 1 && !multiplanar {
+        return Err(key.fault(
+            format!("the planes of {} lie in memory of their own", mode.fourcc),
+            "add multiplanar = true to the device, or take the format whose planes lie together (NV12, YU12)",
+        ));
+    }
+    let (x, y) = format.steps();
+    if !mode.width.is_multiple_of(x) || !mode.height.is_multiple_of(y) {
+        return Err(key.fault(
+            format!("a frame of {} can't have {}x{} pixels", mode.fourcc, mode.width, mode.height),
+            format!("take a width that {x} divides and a height that {y} divides"),
+        ));
+    }
+    Ok(())
 }
 
 fn source(raw: RawSource, key: &Key, files: &mut dyn Files) -> Result<SourceSpec, Fault> {
