@@ -190,7 +190,7 @@ impl NodeShared {
         let needs = v4l2::needs(call.cmd(), &call.arg, &[]);
         match self.fetch_here(&call, &needs) {
             Some(fetched) => {
-                let progress = self.dispatch(call, &fetched, false);
+                let progress = self.dispatch(call, fetched, false);
                 errand::go_on(self, progress);
             }
             None => errand::with_planes(self, call, needs),
@@ -222,7 +222,7 @@ impl NodeShared {
     pub(super) fn dispatch(
         self: &Arc<Self>,
         mut call: Call,
-        fetched: &Fetched,
+        fetched: Fetched,
         may_park: bool,
     ) -> Progress {
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -245,6 +245,8 @@ impl NodeShared {
         let cmd = call.cmd();
         let answer = v4l2::dispatch(&mut *device, &ctx, cmd, &mut call.arg, &mut call.nested);
         let copy_out = device.take_copy_out();
+        // Before the caller goes on: it may ask at once who holds what.
+        drop(fetched);
         match answer {
             Ok(Answer::Park) => {
                 self.park(device, call, &interrupted);
