@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::call::Call;
 use super::node::{Fetched, Finish, NodeShared, Progress};
-use super::user::{UserCopy, Wanted};
+use super::user::{UserCopy, UserPiece, Wanted};
 use crate::courier::Worker;
 use crate::courier::ticket::ExportRequest;
 use crate::device::CopyOut;
@@ -28,7 +28,7 @@ pub(super) fn with_memory(node: &Arc<NodeShared>, call: Call, len: usize) {
             Ok(bytes) => call.set_array(bytes),
             Err(errno) => return call.fail(of_memory(errno)),
         }
-        let needs = v4l2::needs(call.cmd(), &call.arg, &call.nested);
+        let needs = node.needs(&call);
         fetch_and_dispatch(node, worker, call, &needs);
     });
 }
@@ -149,7 +149,8 @@ fn fetch(
             }
         };
         fetched.imports.push(import);
-        fetched.user.push(user);
+        fetched.user.push(user.as_ref().map(UserPiece::plane));
+        fetched.pieces.push(user);
     }
     Ok(fetched)
 }

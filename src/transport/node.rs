@@ -12,14 +12,14 @@ use zerocopy::IntoBytes;
 use super::call::Call;
 use super::errand;
 use super::parked::{Parked, ParkedCalls};
-use super::user::{UserCopy, UserMemory};
+use super::user::{UserCopy, UserMemory, UserPiece};
 use crate::courier::ticket::{SHRBUF_IOC_EXPORT, Tickets};
 use crate::courier::{Worker, Workers};
 use crate::device::clock::Clock;
 use crate::device::{Device, Effect, Io, Outcome, Piece};
 use crate::shrbuf::{Buffer, Identity, Registry};
 use crate::v4l2::uapi::*;
-use crate::v4l2::{self, Answer, Context, PlaneNeed, UserPlane};
+use crate::v4l2::{self, Answer, Context, Needs, PlaneNeed, UserPlane};
 
 /// How long a call that takes buffers back waits for the frame that is being filled. Frames take
 /// milliseconds; only the memory of an imported dma-buf can take longer.
@@ -65,6 +65,8 @@ pub(super) struct NodeShared {
 pub(super) struct Fetched {
     pub(super) imports: Vec<Option<Buffer>>,
     pub(super) user: Vec<Option<UserPlane>>,
+    /// Where `user` comes from.
+    pub(super) pieces: Vec<Option<UserPiece>>,
 }
 
 /// How far a call got on the thread that dispatched it.
@@ -187,13 +189,23 @@ impl NodeShared {
             }
             Ok(None) => {}
         }
-        let needs = v4l2::needs(call.cmd(), &call.arg, &[]);
+        let needs = self.needs(&call);
         match self.fetch_here(&call, &needs) {
             Some(fetched) => {
                 let progress = self.dispatch(call, fetched, false);
                 errand::go_on(self, progress);
             }
             None => errand::with_planes(self, call, needs),
+        }
+    }
+
+    /// Which descriptors and memory the call names, if it gets as far as looking at them.
+    pub(super) fn needs(&self, call: &Call) -> Needs {
+        let needs = v4l2::needs(call.cmd(), &call.arg, &call.nested);
+        if needs.is_empty() || self.device().needs_planes(call.file, &call.arg) {
+            needs
+        } else {
+            Needs::new()
         }
     }
 
@@ -244,7 +256,10 @@ impl NodeShared {
         }
         let cmd = call.cmd();
         let answer = v4l2::dispatch(&mut *device, &ctx, cmd, &mut call.arg, &mut call.nested);
-        let copy_out = device.take_copy_out();
+        let copies = self.user.copies(device.take_copy_out());
+        if changes_user_memory(cmd) {
+            self.user.settle(&fetched.pieces, &device.user_memory());
+        }
         // Before the caller goes on: it may ask at once who holds what.
         drop(fetched);
         match answer {
@@ -258,8 +273,8 @@ impl NodeShared {
                     Answer::Export { buffer, flags } => {
                         Progress::Finish(call, Finish::Descriptor(buffer, flags))
                     }
-                    _ if call.nested_at.is_some() || !copy_out.is_empty() => {
-                        Progress::Finish(call, Finish::Memory(self.user.copies(copy_out)))
+                    _ if call.nested_at.is_some() || !copies.is_empty() => {
+                        Progress::Finish(call, Finish::Memory(copies))
                     }
                     _ => {
                         call.succeed();
@@ -528,6 +543,11 @@ fn device_number(number: u32) -> u64 {
 /// Calls after which a buffer may be the program's that the pacing thread has in its hands.
 fn takes_buffers_back(cmd: u32) -> bool {
     matches!(cmd, VIDIOC_STREAMOFF | VIDIOC_REQBUFS | VIDIOC_REMOVE_BUFS)
+}
+
+/// Calls by which the queue may take user memory or let go of it.
+fn changes_user_memory(cmd: u32) -> bool {
+    matches!(cmd, VIDIOC_QBUF | VIDIOC_PREPARE_BUF | VIDIOC_REQBUFS | VIDIOC_REMOVE_BUFS)
 }
 
 /// The errno that means: nothing is there yet. A file that is not `O_NONBLOCK` waits instead.
