@@ -1,7 +1,7 @@
 //! A node's state, shared by its threads, and what each request does to it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(super) struct NodeShared {
     device: Mutex<Device>,
     /// The frame that was being filled or shown is done.
     idle: Condvar,
+    /// Calls that wait for that.
+    waiting: AtomicUsize,
     /// The pacing thread is to look again.
     news: Condvar,
     parked: ParkedCalls,
@@ -104,6 +106,7 @@ impl NodeShared {
             user: UserMemory::default(),
             device: Mutex::new(device),
             idle: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             news: Condvar::new(),
             parked: ParkedCalls::default(),
             flags: Mutex::default(),
@@ -149,7 +152,10 @@ impl NodeShared {
     }
 
     pub(super) fn release(self: &Arc<Self>, file: FileId) {
-        let mut device = self.frame_done(self.device());
+        let mut device = self.device();
+        if device.owns_queue(file) {
+            device = self.frame_done(device);
+        }
         device.close(file);
         let effects = device.take_effects();
         drop(device);
@@ -251,7 +257,7 @@ impl NodeShared {
             user: &fetched.user,
         };
         let mut device = self.device();
-        if takes_buffers_back(call.cmd()) {
+        if takes_buffers_back(call.cmd()) && device.owns_queue(call.file) {
             device = self.frame_done(device);
         }
         let cmd = call.cmd();
@@ -431,15 +437,28 @@ impl NodeShared {
     // ---- frames and effects ------------------------------------------------------------------------
 
     /// Waits until the frame that is being filled or shown is done: its buffer can be taken back
-    /// then.
-    fn frame_done<'a>(&self, device: MutexGuard<'a, Device>) -> MutexGuard<'a, Device> {
+    /// then. No other frame is begun meanwhile: the pacing thread, which may always be late, would
+    /// mostly be faster than whoever waits.
+    fn frame_done<'a>(&'a self, device: MutexGuard<'a, Device>) -> MutexGuard<'a, Device> {
+        if !device.is_working() {
+            return device;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let waited =
             self.idle.wait_timeout_while(device, FRAME_DEADLINE, |device| device.is_working());
         let (device, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        // The pacing thread looks again when the device is free.
+        self.news.notify_all();
         if timeout.timed_out() {
             tracing::warn!(node = self.name, "a frame takes longer than {FRAME_DEADLINE:?}");
         }
         device
+    }
+
+    /// Whether somebody waits for the frame to be done. Asked, and changed, under the device's lock.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Ends the use of the device, and does what it left to be done.
