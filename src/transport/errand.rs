@@ -209,7 +209,7 @@ fn end(worker: &mut Worker, call: Call, finish: Finish) {
             let written = write_back(worker, &call);
             call.fail(written.err().map_or(errno, of_memory));
         }
-        Finish::Descriptor(buffer, flags) => give(worker, call, &buffer, flags),
+        Finish::Descriptor(buffer, flags) => give(worker, call, buffer, flags),
     }
 }
 
@@ -236,19 +236,21 @@ fn export(buffer: &Buffer, flags: u32) -> Result<(OwnedFd, bool), Errno> {
     Ok((descriptor, wanted.cloexec))
 }
 
-fn give(worker: &mut Worker, mut call: Call, buffer: &Buffer, flags: u32) {
-    let (descriptor, cloexec) = match export(buffer, flags) {
+fn give(worker: &mut Worker, mut call: Call, buffer: Buffer, flags: u32) {
+    let (descriptor, cloexec) = match export(&buffer, flags) {
         Ok(exported) => exported,
         Err(errno) => return call.fail(errno),
     };
-    let site = call.site;
+    let (site, id) = (call.site, buffer.id());
+    // Before the caller goes on: it may let go of the buffer at once, and make others.
+    drop(buffer);
     v4l2_exportbuffer::set_fd(&mut call.arg, -1);
     let given = worker.give(&site, descriptor, cloexec, |ready| match ready {
         Ok(()) => call.succeed(),
         Err(errno) => call.fail(errno),
     });
     match given {
-        Ok(fd) => tracing::debug!(tid = site.caller.tid, fd, buffer = %buffer.id(), "exported"),
+        Ok(fd) => tracing::debug!(tid = site.caller.tid, fd, buffer = %id, "exported"),
         Err(error) => tracing::info!(
             tid = site.caller.tid,
             uid = site.caller.uid,
