@@ -12,7 +12,7 @@ use super::pixels::Adjust;
 use super::sink::snapshot;
 use super::source::{Frame, FrameSource, Interval, PatternSource};
 use super::status::BufferState;
-use crate::shrbuf::{Buffer, BufferId, PlaneMemory};
+use crate::shrbuf::{Behind, Buffer, BufferId, PlaneMemory};
 use crate::v4l2::formats::Layout;
 use crate::v4l2::uapi::v4l2_buffer;
 
@@ -35,7 +35,7 @@ pub struct Picture {
     /// How it lies in memory.
     pub layout: Layout,
     /// The memory.
-    pub planes: Vec<Buffer>,
+    pub planes: Vec<Behind<Buffer>>,
     /// What a display's controls make of it; a camera's have had their effect.
     pub adjust: Adjust,
 }
