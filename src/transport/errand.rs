@@ -47,6 +47,18 @@ pub(super) fn go_on(node: &Arc<NodeShared>, progress: Progress) {
                 proceed(node, worker, Progress::WouldWait(call));
             });
         }
+        // The buffer has been dequeued: refused now, the frame would be lost. There are no more of
+        // these than buffers.
+        Progress::Finish(call, finish @ Finish::Memory(_)) => {
+            let name = node.name.clone();
+            node.services.workers.submit_owed(call.uid(), move |worker| match worker {
+                Ok(worker) => end(worker, call, finish),
+                Err(errno) => {
+                    tracing::info!(node = name, uid = call.uid(), "no worker for a call: {errno}");
+                    call.fail(errno);
+                }
+            });
+        }
         Progress::Finish(call, finish) => {
             submit(node, call, |_, worker, call| end(worker, call, finish));
         }
