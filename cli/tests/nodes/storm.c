@@ -339,11 +339,9 @@ static void *export_for_ever(void *arg)
 static void waiting_camera(struct client *c, int ready)
 {
 	pthread_t exporter;
-	unsigned index, i;
+	unsigned index;
 	int wrong;
 
-	for (i = 0; i < BUFFERS; i++)
-		need(dequeue(c, V4L2_MEMORY_MMAP, &index), "DQBUF");
 	need(pthread_create(&exporter, NULL, export_for_ever, c), "a thread");
 	memset(c->maps[0], MARK, c->length);
 	tell(ready);
@@ -429,10 +427,14 @@ static void storm_of_states(void)
 	int ready[2], until[2], i, status;
 	struct client camera;
 	pid_t pids[STATES];
+	unsigned index;
 	struct pollfd word = { .events = POLLIN };
 	char bytes[1];
 
 	need(start_capture(&camera), "a camera");
+	/* Nothing is queued then, so nothing is written any more. */
+	for (i = 0; i < BUFFERS; i++)
+		need(dequeue(&camera, V4L2_MEMORY_MMAP, &index), "DQBUF");
 	if (pipe2(ready, O_CLOEXEC) || pipe2(until, O_CLOEXEC))
 		fail("pipes");
 	word.fd = ready[0];
