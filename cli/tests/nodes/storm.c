@@ -422,6 +422,29 @@ static void take_state(int state, struct client *camera, int ready, int until)
 	}
 }
 
+/* Waits until the process's first thread has slept through some looks. */
+static bool sleeps(pid_t pid)
+{
+	long long until = now_ms() + END_MS;
+	char path[64], text[4096], last[64] = "";
+	unsigned seen = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	while (seen < 20 && now_ms() < until) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t got = read(fd, text, sizeof(text) - 1);
+		char *switches;
+
+		close(fd);
+		text[got > 0 ? got : 0] = 0;
+		switches = strstr(text, "\nvoluntary_ctxt_switches:");
+		seen = switches && strstr(text, "State:\tS") && !strncmp(switches, last, 40) ? seen + 1 : 0;
+		snprintf(last, sizeof(last), "%.40s", switches ? switches : "");
+		poll(NULL, 0, 2);
+	}
+	return seen == 20;
+}
+
 static void storm_of_states(void)
 {
 	int ready[2], until[2], i, status;
@@ -448,6 +471,9 @@ static void storm_of_states(void)
 		}
 		if (poll(&word, 1, END_MS) != 1 || read(ready[0], bytes, 1) != 1)
 			fail("no word of the client that is %s", names[i]);
+		/* The display takes back what it can before it waits. */
+		if (i != ASKING && !sleeps(pids[i]))
+			fail("the client that is %s doesn't wait", names[i]);
 	}
 	close_client(&camera);
 	puts("ready");
