@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::answers::{Answer, Answers};
+use super::answers::{Answer, Answers};
 
 /// `tests/oracle/differences.toml` explains its fields, and `tests/conformance.rs` checks them.
 #[derive(Debug, Deserialize)]
@@ -110,7 +110,7 @@ fn row(
         }
         (Some(listed), false) if Differences::explain(listed, vivid, ours) => verdict.differ += 1,
         (Some(_), false) => {
-            verdict.problems.push(format!("{said}\n  differs otherwise than listed"))
+            verdict.problems.push(format!("{said}\n  differs otherwise than listed"));
         }
     }
 }

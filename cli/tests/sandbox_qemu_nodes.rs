@@ -1,0 +1,24 @@
+//! The test programs on our nodes in a QEMU guest, where exports are real dma-bufs.
+//! [`nodes`] says more.
+
+mod nodes;
+mod support;
+
+use nodes::{Guest, lane};
+
+// "descriptors" would take many minutes under emulation.
+const GUEST: Guest = Guest {
+    engine: "qemu",
+    backing: "udmabuf",
+    programs: &["errors", "lifetime", "stream", "pipeline", "gocapture"],
+};
+
+#[test]
+fn single_planar_nodes_answer_as_vivid_does() {
+    lane(&GUEST, "sp", "single_planar_nodes_answer_as_vivid_does");
+}
+
+#[test]
+fn multi_planar_nodes_answer_as_vivid_does() {
+    lane(&GUEST, "mp", "multi_planar_nodes_answer_as_vivid_does");
+}
