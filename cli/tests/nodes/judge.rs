@@ -1,0 +1,182 @@
+//! Ours beside vivid's. Whatever isn't the same must be listed, and whatever is listed must occur.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::answers::{Answer, Answers};
+
+/// `tests/oracle/differences.toml` explains its fields, and `tests/conformance.rs` checks them.
+#[derive(Debug, Deserialize)]
+struct Difference {
+    check: String,
+    lane: Option<String>,
+    backing: Option<String>,
+    vivid: String,
+    ours: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct File {
+    #[serde(default)]
+    difference: Vec<Difference>,
+}
+
+/// Those of a lane with a backing, by check.
+#[derive(Debug, Default)]
+pub(crate) struct Differences(BTreeMap<String, Vec<Difference>>);
+
+impl Differences {
+    pub(crate) fn read(text: &str, lane: &str, backing: &str) -> Self {
+        let file: File = toml::from_str(text).expect("the differences can be read");
+        let mut all = Self::default();
+        for one in file.difference {
+            let here = one.lane.as_deref().is_none_or(|its| its == lane)
+                && one.backing.as_deref().is_none_or(|its| its == backing);
+            if here {
+                all.0.entry(one.check.clone()).or_default().push(one);
+            }
+        }
+        all
+    }
+
+    /// Whether vivid's answer, changed as listed, is ours. A check ends at the first step that
+    /// fails, and says only that step then.
+    fn explain(differences: &[Difference], vivid: &Answer, ours: &Answer) -> bool {
+        if ours.verdict == "ok" {
+            let changed = differences
+                .iter()
+                .fold(vivid.words.clone(), |words, one| words.replace(&one.vivid, &one.ours));
+            changed == ours.words && changed != vivid.words
+        } else {
+            differences.iter().any(|one| one.ours == ours.words)
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// Rows that are as on vivid.
+    pub same: usize,
+    /// Rows with a listed difference.
+    pub differ: usize,
+    /// Rows that need `mmap` of the node.
+    pub skipped: Vec<String>,
+    pub problems: Vec<String>,
+}
+
+pub(crate) fn judge(
+    vivids: &Answers,
+    ours: &Answers,
+    differences: &Differences,
+    needs_mmap: &[String],
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    for (check, vivid) in &vivids.rows {
+        match ours.rows.get(check) {
+            None => verdict.problems.push(format!("{check}: didn't run")),
+            Some(answer) => {
+                let listed = differences.0.get(check).map(Vec::as_slice);
+                let skip = needs_mmap.contains(check);
+                row(&mut verdict, check, vivid, answer, listed, skip);
+            }
+        }
+    }
+    let unknown = |check: &&String| !vivids.rows.contains_key(*check);
+    let more = ours.rows.keys().chain(differences.0.keys()).chain(needs_mmap).filter(unknown);
+    verdict.problems.extend(more.map(|check| format!("{check}: vivid has never been asked")));
+    verdict
+}
+
+fn row(
+    verdict: &mut Verdict,
+    check: &str,
+    vivid: &Answer,
+    ours: &Answer,
+    listed: Option<&[Difference]>,
+    skip: bool,
+) {
+    let said = format!("{check}:\n  vivid: {vivid}\n  ours:  {ours}");
+    match (listed, skip) {
+        (Some(_), true) => verdict.problems.push(format!("{check}: is a difference, and skipped")),
+        (None, true) if ours.wants_mmap() => verdict.skipped.push(check.to_owned()),
+        (None, true) => {
+            verdict.problems.push(format!("{said}\n  no longer fails for want of mmap: unlist it"));
+        }
+        (None, false) if vivid == ours => verdict.same += 1,
+        (None, false) => verdict.problems.push(said),
+        (Some(_), false) if vivid == ours => {
+            verdict.problems.push(format!("{check}: answers as vivid does: unlist the difference"));
+        }
+        (Some(listed), false) if Differences::explain(listed, vivid, ours) => verdict.differ += 1,
+        (Some(_), false) => {
+            verdict.problems.push(format!("{said}\n  differs otherwise than listed"));
+        }
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}", self.verdict, self.words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIVID: &str = "ok   p/a: A -> 0; B -> EINVAL\nok   p/b: B -> 0\nok   p/c: C -> 0\n\
+        SKIP p/d: one plane\n3 passed, 0 failed, 1 skipped\n";
+    const OURS: &str = "ok   p/a: A -> 0; B -> EINVAL\nFAIL p/b: B -> got 1, expected 0\n# time\n\
+        FAIL p/c: mmap -> got ENODEV, needed 0\nSKIP p/d: one plane\n1 passed\n== p 1 3\n";
+    const LIST: &str = "[[difference]]\ncheck = \"p/b\"\nlane = \"sp\"\nbacking = \"memfd\"\n\
+        vivid = \"B -> 0\"\nours = \"B -> got 1, expected 0\"\nwhy = \"so\"\nsince = \"6.12\"\n";
+
+    fn problems(ours: &str, list: &str, lane: &str, needs: &[&str]) -> Vec<String> {
+        let mut vivids = Answers::default();
+        vivids.add(VIVID);
+        let needs: Vec<String> = needs.iter().map(|&check| check.to_owned()).collect();
+        let differences = Differences::read(list, lane, "memfd");
+        judge(&vivids, &Answers::of_guest(ours), &differences, &needs).problems
+    }
+
+    #[test]
+    fn what_is_listed_is_fine() {
+        assert_eq!(problems(OURS, LIST, "sp", &["p/c"]), Vec::<String>::new());
+        let ok = OURS
+            .replace("p/b: B -> got 1, expected 0", "p/b: B -> 2")
+            .replace("FAIL p/b", "ok p/b");
+        let list = LIST.replace("B -> got 1, expected 0", "B -> 2");
+        assert_eq!(problems(&ok, &list, "sp", &["p/c"]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_not_listed_or_no_longer_occurs_is_named() {
+        for (ours, list, lane, needs, expected) in [
+            (OURS.to_owned(), LIST, "mp", vec!["p/c"], "p/b:\n  vivid: ok B -> 0"),
+            (OURS.to_owned(), LIST, "sp", vec![], "p/c:\n  vivid"),
+            (OURS.replace("got 1", "got 2"), LIST, "sp", vec!["p/c"], "otherwise than listed"),
+            (
+                OURS.replace("FAIL p/b: B -> got 1, expected 0", "ok   p/b: B -> 0"),
+                LIST,
+                "sp",
+                vec!["p/c"],
+                "unlist the difference",
+            ),
+            (
+                OURS.replace("FAIL p/c: mmap -> got ENODEV, needed 0", "ok   p/c: C -> 0"),
+                LIST,
+                "sp",
+                vec!["p/c"],
+                "no longer fails",
+            ),
+            (OURS.replace("SKIP p/d: one plane\n", ""), LIST, "sp", vec!["p/c"], "p/d: didn't run"),
+            (OURS.replace("SKIP p/d: one", "SKIP p/d: two"), LIST, "sp", vec!["p/c"], "p/d:\n"),
+            (OURS.to_owned(), LIST, "sp", vec!["p/c", "p/x"], "p/x: vivid has never"),
+            (OURS.to_owned(), LIST, "sp", vec!["p/c", "p/b"], "and skipped"),
+        ] {
+            let problems = problems(&ours, list, lane, &needs).join("\n");
+            assert!(problems.contains(expected), "{expected}: {problems}");
+        }
+    }
+}

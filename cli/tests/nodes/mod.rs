@@ -1,0 +1,158 @@
+//! The test programs on our own nodes: they must say what they said on vivid
+//! (`tests/oracle/PROGRAM-{sp,mp}.txt`), but for the differences that `tests/oracle/differences.toml`
+//! explains, and for the rows of `tests/oracle/needs-node-mmap.txt`.
+//!
+//! `SHRBUF_WRITE=1` writes that second file anew, out of what failed for want of `mmap`.
+#![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
+
+#[path = "answers.rs"]
+mod answers;
+#[path = "judge.rs"]
+mod judge;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+use crate::support::{Ran, ran};
+use answers::Answers;
+use judge::{Differences, Verdict, judge};
+
+/// A kind of guest, and what is asked of its nodes.
+pub(crate) struct Guest {
+    pub engine: &'static str,
+    /// The backing of exports there.
+    pub backing: &'static str,
+    pub programs: &'static [&'static str],
+}
+
+/// One program; the longest takes two minutes on a busy machine.
+const PROGRAM_SECONDS: &str = "400";
+/// One guest with all programs.
+const GUEST_SECONDS: &str = "900";
+
+const DIFFERENCES: &str = "tests/oracle/differences.toml";
+const NEEDS_MMAP: &str = "tests/oracle/needs-node-mmap.txt";
+
+/// Both lanes may write the list.
+static LIST: Mutex<()> = Mutex::new(());
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn read(name: &str) -> String {
+    let path = root().join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The folder with the programs, made once.
+fn programs() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let made = Command::new("make").args(["-s", "programs"]).current_dir(root()).status();
+        assert!(made.expect("make runs").success(), "the programs can be built");
+        root().join("target/programs")
+    })
+}
+
+/// Runs them in a guest; `None` where there can be none.
+fn run(guest: &Guest, lane: &str, programs_there: &[&str]) -> Option<Ran> {
+    let shrbuf = env!("CARGO_BIN_EXE_shrbuf");
+    let folder = root().join("cli/tests/nodes");
+    let mut command = Command::new("timeout");
+    command
+        .args(["--kill-after=10", GUEST_SECONDS, shrbuf, "sandbox", "--engine", guest.engine])
+        .args(["--timeout", GUEST_SECONDS, "--"])
+        .arg(folder.join("in-guest"))
+        .arg(shrbuf)
+        .arg(folder.join(format!("{lane}.toml")))
+        .arg(programs())
+        .arg(PROGRAM_SECONDS)
+        .args(programs_there);
+    let ran = ran(command);
+    (ran.status != 77).then_some(ran)
+}
+
+/// All of a lane, `sp` or `mp`, for the test `name`.
+pub(crate) fn lane(guest: &Guest, lane: &str, name: &str) {
+    let there: Vec<&str> = guest
+        .programs
+        .iter()
+        .copied()
+        .filter(|program| {
+            let there = programs().join(program).exists();
+            if !there {
+                println!("SKIP {program}: there is no {program}, it wants a Go compiler");
+            }
+            there
+        })
+        .collect();
+    let Some(ran) = run(guest, lane, &there) else {
+        println!("SKIP {name}: no guest of {} starts here", guest.engine);
+        return;
+    };
+    let ours = Answers::of_guest(&ran.out);
+    let mut vivids = Answers::default();
+    for program in &there {
+        vivids.add(&read(&format!("tests/oracle/{program}-{lane}.txt")));
+    }
+    let differences = Differences::read(&read(DIFFERENCES), lane, guest.backing);
+    if std::env::var_os("SHRBUF_WRITE").is_some() {
+        write_list(lane, &ours);
+    }
+    let needs: Vec<String> = listed(lane);
+    let verdict = judge(&vivids, &ours, &differences, &needs);
+    say(lane, &ours, &verdict);
+    for (program, status) in &ours.ended {
+        assert!(matches!(status.as_str(), "0" | "1"), "{program} ended with {status}: {}", ran.err);
+    }
+    assert_eq!(ours.ended.len(), there.len() + 1, "all have run: {}{}", ran.out, ran.err);
+    let problems = verdict.problems.join("\n");
+    assert!(
+        problems.is_empty(),
+        "{} problems in {lane}:\n{problems}\n{}",
+        verdict.problems.len(),
+        ran.err
+    );
+    assert_eq!(ran.status, 0, "{}", ran.err);
+}
+
+/// What the summary shows.
+fn say(lane: &str, ours: &Answers, verdict: &Verdict) {
+    println!(
+        "{lane}: {} rows as on vivid, {} with a listed difference, {} that need mmap of the node",
+        verdict.same,
+        verdict.differ,
+        verdict.skipped.len()
+    );
+    for (program, status, seconds) in ours.times() {
+        println!("  {program}: status {status}, {seconds} s");
+    }
+    for check in &verdict.skipped {
+        println!("SKIP {lane}/{check}: step 3 brings mmap of the node");
+    }
+}
+
+/// The rows of this lane's that need `mmap` of the node.
+fn listed(lane: &str) -> Vec<String> {
+    let prefix = format!("{lane}/");
+    let list = read(NEEDS_MMAP);
+    list.lines().filter_map(|line| line.strip_prefix(&prefix)).map(str::to_owned).collect()
+}
+
+/// Replaces this lane's rows by what failed for want of `mmap` now.
+fn write_list(lane: &str, ours: &Answers) {
+    let _one = LIST.lock().expect("the list");
+    let old = read(NEEDS_MMAP);
+    let prefix = format!("{lane}/");
+    let (comments, mut rows): (Vec<&str>, Vec<&str>) =
+        old.lines().partition(|line| line.starts_with('#'));
+    rows.retain(|row| !row.starts_with(&prefix));
+    let mut rows: Vec<String> = rows.into_iter().map(str::to_owned).collect();
+    rows.extend(ours.want_mmap().map(|check| format!("{prefix}{check}")));
+    rows.sort();
+    let text = format!("{}\n{}\n", comments.join("\n"), rows.join("\n"));
+    fs::write(root().join(NEEDS_MMAP), text).expect("the list is written");
+}
