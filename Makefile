@@ -25,8 +25,9 @@ help: ## this list
 setup: ## install what is missing on this Debian machine, and say what and why
 	@tools/setup
 
-demo: build ## show a throw-away Linux that has the device nodes this machine may lack
-	@tools/demo $(SHRBUF)
+demo: build ## a clip and a photograph cross from video-sim to display-sim without a copy; writes a PNG
+	@cargo build --locked --example picture
+	@tools/demo $(SHRBUF) $(TARGET)/debug/examples/picture
 
 test: build headers ## the tests that need only a compiler, then those in a user-mode Linux
 	@tools/test-lanes pure uml
