@@ -5,7 +5,9 @@
  *
  * MEMO is the device of crates/cuse-rs/examples/memo.rs: the wire and nothing behind it. The two are
  * asked in turns, so that what else the machine does falls on both. Prints "NAME MEDIAN P99" in ns:
- * querycap, memo, expbuf-first (a buffer's first export, and its close), expbuf-again.
+ * querycap, memo, expbuf-first (a buffer's first export, and its close), expbuf-again. Then makes
+ * batches of COUNT QUERYCAPs for somebody who measures what they cost, with "mark" before, between
+ * and after them.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 
 #define MEMO_LENGTH _IOR('m', 1, uint32_t)
 #define BUFFERS 32		/* the most that a queue has */
+#define BATCHES 5
 #define FIRST_ROUNDS 4		/* times that they are allocated anew */
 
 static uint64_t expbuf(int node, unsigned index)
@@ -81,5 +84,13 @@ int main(int argc, char **argv)
 	format.fmt.pix.pixelformat = V4L2_PIX_FMT_YUYV;
 	need(ioctl(node, VIDIOC_S_FMT, &format), "VIDIOC_S_FMT");
 	exports(node, count / 4 + 1);
-	return 0;
+
+	for (unsigned batch = 0;; batch++) {
+		puts("mark");
+		fflush(stdout);
+		if (batch == BATCHES)
+			return 0;
+		for (unsigned i = 0; i < count; i++)
+			need(ioctl(node, VIDIOC_QUERYCAP, &capability), "VIDIOC_QUERYCAP");
+	}
 }

@@ -1,12 +1,11 @@
 /*
- * What a frame costs on its way from a camera process to a display process, in processor time of
- * all who have a part in it: the daemon, its helpers, the two processes, and the kernel for them.
+ * Brings frames from a camera process to a display process, for somebody who measures what that costs.
  *
- *   crossing pass|copy CAMERA DISPLAY WIDTHxHEIGHT FRAMES PID...
+ *   crossing pass|copy CAMERA DISPLAY WIDTHxHEIGHT BATCHES FRAMES
  *
  * pass: the camera's exported buffers are queued on the display. copy: the display process copies
- * each frame into a buffer of the display's own. PID... are the daemon and its helpers. Prints
- * "cpu MEDIAN P99" in ns a frame, over batches, and "skipped N", the frames that the camera dropped.
+ * each frame into a buffer of the display's own. Prints "mark" when it is under way and after each
+ * of BATCHES times FRAMES, and then "skipped N", the frames that the camera dropped meanwhile.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,31 +19,8 @@
 #include "measure.h"
 
 #define BUFFERS 4
-#define BATCH 10		/* frames: reading the clocks is then a small part */
 #define WARM_UP 10		/* frames before the first batch */
-#define MOST_CLOCKS 64
 #define SECONDS 60		/* for all of it, then SIGALRM ends it */
-
-static clockid_t clocks[MOST_CLOCKS];
-static unsigned clock_count;
-
-static void watch(pid_t pid)
-{
-	if (clock_count == MOST_CLOCKS || clock_getcpuclockid(pid, &clocks[clock_count])) {
-		fprintf(stderr, "bench: process %d has no clock\n", pid);
-		exit(1);
-	}
-	clock_count++;
-}
-
-static uint64_t processor_time(void)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < clock_count; i++)
-		sum += now(clocks[i]);
-	return sum;
-}
 
 /* A word to the other process, with a descriptor where fd is not -1. */
 static void tell(int sock, uint32_t word, int fd)
@@ -180,12 +156,11 @@ static void display(const char *path, int sock, int copy, unsigned width, unsign
 	}
 }
 
-static void camera(const char *path, int sock, int copy, unsigned width, unsigned height, unsigned frames)
+static void camera(const char *path, int sock, int copy, unsigned width, unsigned height, unsigned batches, unsigned frames)
 {
 	struct v4l2_buffer b = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP };
 	int node = open(path, O_RDWR | O_CLOEXEC), type = b.type;
-	uint64_t *batches = calloc(frames / BATCH + 1, sizeof(*batches)), before = 0;
-	unsigned done = 0, skipped = 0;
+	unsigned skipped = 0;
 	uint32_t next = 0;
 
 	need(node, path);
@@ -200,13 +175,10 @@ static void camera(const char *path, int sock, int copy, unsigned width, unsigne
 		need(ioctl(node, VIDIOC_QBUF, &b), "VIDIOC_QBUF on the camera");
 	}
 	need(ioctl(node, VIDIOC_STREAMON, &type), "VIDIOC_STREAMON on the camera");
-	for (unsigned frame = 0; frame < WARM_UP + frames; frame++) {
-		if (frame >= WARM_UP && (frame - WARM_UP) % BATCH == 0) {
-			uint64_t so_far = processor_time();
-
-			if (frame > WARM_UP)
-				batches[done++] = (so_far - before) / BATCH;
-			before = so_far;
+	for (unsigned frame = 0; frame <= WARM_UP + batches * frames; frame++) {
+		if (frame >= WARM_UP && (frame - WARM_UP) % frames == 0) {
+			puts("mark");
+			fflush(stdout);
 		}
 		need(ioctl(node, VIDIOC_DQBUF, &b), "VIDIOC_DQBUF on the camera");
 		if (frame > WARM_UP)
@@ -218,18 +190,17 @@ static void camera(const char *path, int sock, int copy, unsigned width, unsigne
 			need(ioctl(node, VIDIOC_QBUF, &b), "VIDIOC_QBUF on the camera");
 		}
 	}
-	report("cpu", batches, done);
 	printf("skipped %u\n", skipped);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned width = 0, height = 0, frames = argc > 6 ? strtoul(argv[5], NULL, 10) : 0;
+	unsigned width = 0, height = 0;
 	int copy, pair[2], status;
 	pid_t child;
 
-	if (frames < 2 * BATCH || sscanf(argv[4], "%ux%u", &width, &height) != 2) {
-		fprintf(stderr, "usage: crossing pass|copy CAMERA DISPLAY WIDTHxHEIGHT FRAMES PID...\n");
+	if (argc != 7 || sscanf(argv[4], "%ux%u", &width, &height) != 2 || !atoi(argv[5]) || !atoi(argv[6])) {
+		fprintf(stderr, "usage: crossing pass|copy CAMERA DISPLAY WIDTHxHEIGHT BATCHES FRAMES\n");
 		return 2;
 	}
 	copy = !strcmp(argv[1], "copy");
@@ -242,11 +213,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	close(pair[1]);
-	for (int i = 6; i < argc; i++)
-		watch(strtol(argv[i], NULL, 10));
-	watch(child);
-	watch(getpid());
-	camera(argv[2], pair[0], copy, width, height, frames);
+	camera(argv[2], pair[0], copy, width, height, atoi(argv[5]), atoi(argv[6]));
 	close(pair[0]);
 	need(waitpid(child, &status, 0), "waitpid");
 	return status != 0;
