@@ -65,7 +65,7 @@ static inline int shrbuf_redeem(const uint8_t ticket[16])
 	if (socket_fd < 0)
 		return -1;
 	if (!connect(socket_fd, (struct sockaddr *)&address, sizeof(address)) &&
-	    send(socket_fd, ticket, 16, MSG_NOSIGNAL) == 16)
+	    (send(socket_fd, ticket, 16, MSG_NOSIGNAL) == 16 || errno == EPIPE)) /* refused unasked: why, follows */
 		do
 			got = recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC);
 		while (got < 0 && errno == EINTR);

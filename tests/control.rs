@@ -120,7 +120,7 @@ fn a_source_comes_as_a_descriptor_and_no_path_is_opened() {
     let clip = machine.at("clip.y4m");
     let client = machine.client();
     let with = |name: &str| {
-        device(&format!(r#"{{"name":"clip","role":"capture","source":{{"file":{:?}}}}}"#, name))
+        device(&format!(r#"{{"name":"clip","role":"capture","source":{{"file":{name:?}}}}}"#))
     };
     let missing = client.add(with(clip.to_str().unwrap())).unwrap_err();
     assert!(missing.to_string().contains("clip.y4m: No such file"), "{missing}");

@@ -25,8 +25,11 @@ fn named(root: &Path, release: &str, groups: &[u32], name: &str) -> Option<Findi
     findings.into_iter().find(|finding| finding.name == name)
 }
 
-/// The machine's files, what is looked at, its verdict, and the words that must be there.
-const CASES: &[(&[(&str, &str)], &str, Verdict, &[&str])] = &[
+/// What is there (path, content), the line asked about, its verdict, and words that it must have.
+type Case =
+    (&'static [(&'static str, &'static str)], &'static str, Verdict, &'static [&'static str]);
+
+const CASES: &[Case] = &[
     (&[("dev/cuse", "")], "cuse", Verdict::Fine, &["can be opened"]),
     (
         &[("lib/modules/6.1.0/kernel/fs/fuse/cuse.ko", "")],

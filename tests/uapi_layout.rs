@@ -4,7 +4,6 @@
 //! and the two lists must be one. The header is that of Debian sid's `linux-libc-dev`, unpacked
 //! where `tools/debian-suite` puts it.
 
-use std::fmt::Write as _;
 use std::mem::offset_of;
 use std::path::PathBuf;
 use std::process::Command;
@@ -34,8 +33,8 @@ struct Lists {
 
 impl Lists {
     fn add(&mut self, name: &str, c: &str, value: u64) {
-        writeln!(self.c, "\tprintf(\"%s %llu\\n\", \"{name}\", (unsigned long long)({c}));")
-            .unwrap();
+        let line = format!("\tprintf(\"%s %llu\\n\", \"{name}\", (unsigned long long)({c}));\n");
+        self.c.push_str(&line);
         self.rust.push(format!("{name} {value}"));
     }
 }

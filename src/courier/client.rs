@@ -64,7 +64,11 @@ impl Client {
 pub(super) fn redeem(path: &Path, ticket: &Ticket) -> io::Result<OwnedFd> {
     let socket = new_socket(SockFlag::empty())?;
     connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-    scm_rights::send(&socket, ticket, &[])?;
+    match scm_rights::send(&socket, ticket, &[]) {
+        // A server that has too many to serve says so and hangs up before it is asked.
+        Ok(()) | Err(Errno::EPIPE) => {}
+        Err(error) => return Err(error.into()),
+    }
     let (mut errno, mut fds) = ([0; size_of::<i32>()], Vec::new());
     while let Err(error) = scm_rights::receive(&socket, &mut errno, &mut fds) {
         if error != Errno::EINTR {

@@ -177,7 +177,7 @@ impl Worker {
     /// answered with success (the 64 bytes as the caller is to see them, `fd` = -1), or with the
     /// errno that the call is to be answered with. After `Ok` the helper puts the number in, or,
     /// when that fails, puts the errno of [`GiveError::errno`] and the struct as it was before
-    /// the call in place. Not even [`GiveError::Lost`] leaves anything for the daemon to do.
+    /// the call in place. Whatever comes out of it, nothing is left for the daemon to do.
     ///
     /// # Errors
     /// [`GiveError`], which says what to do about it; worth one line in the log.

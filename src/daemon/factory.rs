@@ -9,10 +9,9 @@ use super::nodes::{
 use crate::courier::ticket::Tickets;
 use crate::courier::{self, Program, Workers};
 use crate::device::clock::Monotonic;
-use crate::device::sink::snapshot;
 use crate::device::spec::{NodeSpec, SharedLimits};
 use crate::device::{Device, SlotView};
-use crate::shrbuf::{self, Backings, BufferId, Limits, PlaneMemory, Reaper, Registry, Viewer};
+use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
 use crate::transport::{self, CuseNode, Services};
 
 /// The factory of nodes that stand in `/dev`.
@@ -127,9 +126,7 @@ impl Node for Handle {
     fn snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
         let picture =
             self.running.cuse.with_device(Device::picture).map_err(|_| SnapshotError::NoFrame)?;
-        let planes: Vec<&dyn PlaneMemory> =
-            picture.planes.iter().map(|plane| plane as &dyn PlaneMemory).collect();
-        snapshot(&picture.layout, &planes).map_err(|error| SnapshotError::Failed(error.to_string()))
+        picture.png().map_err(|error| SnapshotError::Failed(error.to_string()))
     }
 
     fn stop(self: Box<Self>) {

@@ -10,10 +10,10 @@ use super::clock::Clock;
 use super::pace::Pace;
 use super::sink::FrameSink;
 use super::source::{FrameSource, Interval};
-use crate::shrbuf::{Buffer, BufferId, Owner, PlaneMemory, Registry};
+use crate::shrbuf::{Buffer, BufferId, Owner, Registry};
 use crate::v4l2::Direction;
 use crate::v4l2::formats::Layout;
-use crate::v4l2::uapi::{V4L2_FIELD_ANY, V4L2_FIELD_NONE};
+use crate::v4l2::uapi::V4L2_FIELD_NONE;
 
 /// Where frames come from or go to. `None` while the pacing thread has it for one frame.
 pub(super) enum End {
@@ -101,9 +101,8 @@ impl QueueOps<Buffer> for Driver {
     }
 
     fn buf_out_validate(&mut self, field: &mut u32) -> Result<(), Error> {
-        if *field == V4L2_FIELD_ANY {
-            *field = V4L2_FIELD_NONE;
-        }
+        // Frames are progressive, whatever the program says of them.
+        *field = V4L2_FIELD_NONE;
         Ok(())
     }
 

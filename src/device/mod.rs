@@ -23,5 +23,5 @@ mod view;
 pub use effect::{CopyOut, Effect, Outcome};
 pub use frame::{Job, Step};
 pub use io::{Io, Piece};
-pub use node::{Counts, Device, Frames, Parts};
+pub use node::{Counts, DISPLAY_PATTERNS, Device, Frames, Parts};
 pub use view::{Picture, SlotView};

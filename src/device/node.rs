@@ -77,6 +77,10 @@ pub struct Device {
     next_file: u64,
 }
 
+/// What a display can show instead of its frames: `V4L2_CID_TEST_PATTERN`, whose first entry is none.
+pub const DISPLAY_PATTERNS: &[&str] =
+    &["Disabled", "smpte", "ramp", "checkerboard", "grid", "white", "black"];
+
 /// Frames since the device was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -108,7 +112,7 @@ impl Device {
                 (Direction::Capture, End::Source(Some(source)), Controls::camera(&PATTERNS))
             }
             Frames::To(sink) => {
-                (Direction::Output, End::Sink(Some(sink)), Controls::display(&PATTERNS))
+                (Direction::Output, End::Sink(Some(sink)), Controls::camera(DISPLAY_PATTERNS))
             }
         };
         let mut adjust = Adjust::default();

@@ -173,9 +173,7 @@ impl DeviceOps for Device {
 
     fn s_fmt(&mut self, _ctx: &Context<'_>, format: &mut v4l2_format) -> Result<(), Errno> {
         let layout = self.modes.try_fmt(format);
-        // A display takes the format it has already, as the reference driver does.
-        let same = self.node.direction == Direction::Output && layout == self.driver.layout;
-        if self.queue.is_busy() && !same {
+        if self.queue.is_busy() {
             return Err(Errno::EBUSY);
         }
         let present = v4l2_fract {

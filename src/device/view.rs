@@ -1,12 +1,17 @@
 //! What is told of a device to people: its mode, its buffers, its picture.
 
+use std::io;
+use std::sync::Mutex;
+
 use nix::errno::Errno;
 
 use super::frame::memory;
-use super::node::Device;
+use super::node::{DISPLAY_PATTERNS, Device};
 use super::pixels::Adjust;
+use super::sink::snapshot;
+use super::source::{Frame, FrameSource, Interval, PatternSource};
 use super::status::BufferState;
-use crate::shrbuf::Buffer;
+use crate::shrbuf::{Buffer, PlaneMemory};
 use crate::v4l2::formats::Layout;
 
 /// One plane of one buffer of the queue.
@@ -31,6 +36,38 @@ pub struct Picture {
     pub planes: Vec<Buffer>,
     /// What a display's controls make of it; a camera's have had their effect.
     pub adjust: Adjust,
+}
+
+impl Picture {
+    /// It as a PNG file's bytes.
+    ///
+    /// # Errors
+    /// As [`snapshot`]; for a display that shows a test pattern, those of its source.
+    pub fn png(&self) -> io::Result<Vec<u8>> {
+        let Self { layout, planes, adjust } = self;
+        let pattern = usize::try_from(adjust.test_pattern).unwrap_or(0);
+        let Some(name) = DISPLAY_PATTERNS.get(pattern).filter(|_| pattern > 0) else {
+            let planes: Vec<&dyn PlaneMemory> =
+                planes.iter().map(|plane| plane as &dyn PlaneMemory).collect();
+            return snapshot(layout, &planes, adjust);
+        };
+        let drawn: Vec<Mutex<Vec<u8>>> = layout
+            .planes
+            .iter()
+            .map(|plane| Mutex::new(vec![0; plane.sizeimage as usize]))
+            .collect();
+        let planes: Vec<&dyn PlaneMemory> =
+            drawn.iter().map(|plane| plane as &dyn PlaneMemory).collect();
+        let mut source = PatternSource::new(name).map_err(io::Error::other)?;
+        source
+            .start(layout, Interval { numerator: 1, denominator: 1 })
+            .map_err(io::Error::other)?;
+        let own =
+            Adjust { test_pattern: adjust.test_pattern.saturating_sub(1), ..Adjust::default() };
+        let frame = Frame { sequence: 0, timestamp_ns: 0 };
+        let _ = source.fill(&frame, &own, &planes).map_err(io::Error::other)?;
+        snapshot(layout, &planes, adjust)
+    }
 }
 
 impl Device {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::buffer::BufferId;
-use crate::sys::fdinfo::{FdInfo, FileIdentity, FileKey};
+use crate::sys::fdinfo::{FileIdentity, FileKey, Seen};
 
 /// How a process holds a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +71,7 @@ impl Files {
             let link = fs::read_link(entry.path()).ok()?;
             looks_like_a_buffer(&link.to_string_lossy()).then_some(())?;
             let fd = entry.file_name().to_str()?.parse().ok()?;
-            let identity = FdInfo::of(pid, fd).ok()?.identity;
+            let identity = Seen::of(pid, fd).ok()?.identity;
             Some((*self.by_identity.get(&identity)?, How::Descriptor(fd)))
         };
         entries.flatten().filter_map(look).collect()

@@ -16,7 +16,7 @@ use super::ledger::{Fate, Ledger, Remains};
 use super::limits::{Charge, Limits};
 use super::reaper::ring;
 use crate::sys::dmabuf;
-use crate::sys::fdinfo::{FdInfo, FileIdentity};
+use crate::sys::fdinfo::{FdInfo, FileIdentity, Seen};
 use crate::sys::memfd::page_rounded;
 
 /// Who allocates, and is charged.
@@ -117,13 +117,13 @@ impl Registry {
         }
     }
 
-    /// What descriptor `fd` of thread `tid` is. Asks `/proc` only: never blocks on a file system
-    /// or on a client, never fetches the descriptor; fit for a thread that serves requests.
+    /// What descriptor `fd` of thread `tid` is. Asks the kernel's tables only ([`Seen`]): never
+    /// blocks on a file system or on a client, never fetches the descriptor; fit for a thread that
+    /// serves requests.
     #[must_use]
     pub fn identify(self: &Arc<Self>, tid: u32, fd: i32) -> Identity {
-        let info = match FdInfo::of(tid, fd) {
-            Ok(info) if !info.is_path() => info,
-            Ok(_) => return Identity::Other,
+        let seen = match Seen::of(tid, fd) {
+            Ok(seen) => seen,
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
                 return Identity::Other;
             }
@@ -133,9 +133,11 @@ impl Registry {
                 return Identity::Other;
             }
         };
-        match self.import_known(info.identity) {
+        // A mere name is told apart from a dma-buf opened with access mode 3 once it is fetched.
+        let known = if seen.is_open { self.import_known(seen.identity) } else { None };
+        match known {
             Some(buffer) => Identity::Ours(buffer),
-            None if info.dmabuf_count.is_some() => Identity::Dmabuf,
+            None if seen.looks_like_dmabuf => Identity::Dmabuf,
             None => Identity::Other,
         }
     }

@@ -1,9 +1,15 @@
-//! What `/proc/<tid>/fdinfo/<fd>` says of an open file. The kernel answers from its own tables:
-//! no file system is asked, so the answer never waits for a client.
+//! What `/proc` says of an open file.
+//!
+//! `/proc/<tid>/fdinfo/<fd>` may wait: the file itself adds lines to it, and an epoll file takes its
+//! own lock for that, which its user holds while a file in it is asked whether it is ready, by
+//! whichever file system or daemon serves that. So [`FdInfo`] is for files that are known already,
+//! and a stranger's descriptor is looked at by [`Seen`], which asks nobody.
 
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 /// Names an inode as long as somebody holds it: mount and inode number, as fdinfo tells them.
 /// Numbers of memory files and dma-bufs are 64 bits wide and count up.
@@ -31,19 +37,11 @@ pub struct FdInfo {
 const MOST: usize = 1024;
 
 impl FdInfo {
-    /// Of descriptor `fd` in the table of thread `tid`.
-    ///
-    /// # Errors
-    /// `ENOENT` when either is not there, `EACCES` where this process may not look, `EINVAL` when
-    /// the kernel tells no inode (before Linux 5.14).
-    pub fn of(tid: u32, fd: i32) -> io::Result<Self> {
-        Self::read(&format!("/proc/{tid}/fdinfo/{fd}"))
-    }
-
     /// Of a descriptor of this process.
     ///
     /// # Errors
-    /// As [`FdInfo::of`], and `EMFILE` when this process has no descriptor left to look with.
+    /// `EINVAL` when the kernel tells no inode (before Linux 5.14), `EMFILE` when this process has
+    /// no descriptor left to look with.
     pub fn own(fd: BorrowedFd<'_>) -> io::Result<Self> {
         Self::read(&format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))
     }
@@ -74,6 +72,36 @@ impl FdInfo {
     #[must_use]
     pub fn is_path(&self) -> bool {
         self.flags & libc::O_PATH != 0
+    }
+}
+
+/// A descriptor of somebody else's, seen without asking its file for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Which inode.
+    pub identity: FileIdentity,
+    /// It may be read or written: no `O_PATH`, and not opened with access mode 3.
+    pub is_open: bool,
+    /// It has the name of a dma-buf. A file can be given that name too.
+    pub looks_like_dmabuf: bool,
+}
+
+impl Seen {
+    /// Descriptor `fd` in the table of thread `tid`.
+    ///
+    /// # Errors
+    /// `ENOENT` when either is not there, `EACCES` where this process may not look; as
+    /// [`FdInfo::own`].
+    pub fn of(tid: u32, fd: i32) -> io::Result<Self> {
+        let link = format!("/proc/{tid}/fd/{fd}");
+        // The link's own mode is the descriptor's.
+        let is_open = fs::symlink_metadata(&link)?.mode() & 0o700 != 0;
+        // A name of the file: it opens and closes nothing, and adds no lines to its own fdinfo.
+        let name = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(&link)?;
+        let identity = FdInfo::own(name.as_fd())?.identity;
+        let path = fs::read_link(format!("/proc/self/fd/{}", name.as_raw_fd()))?;
+        let looks_like_dmabuf = path.as_os_str().as_bytes().starts_with(b"/dmabuf:");
+        Ok(Self { identity, is_open, looks_like_dmabuf })
     }
 }
 
@@ -134,8 +162,20 @@ mod tests {
         let identity = |file: &File| FdInfo::own(file.as_fd()).expect("fdinfo").identity;
         assert_eq!(identity(&file), identity(&again));
         assert_ne!(identity(&file), identity(&other));
-        let closed = FdInfo::of(std::process::id(), -1).expect_err("no such descriptor");
+        let closed = Seen::of(std::process::id(), -1).expect_err("no such descriptor");
         assert_eq!(closed.raw_os_error(), Some(libc::ENOENT));
+    }
+
+    #[test]
+    fn a_descriptor_is_seen_as_fdinfo_tells_it() {
+        let me = std::process::id();
+        let file = File::open("/proc/self/exe").expect("a file");
+        let seen = Seen::of(me, file.as_raw_fd()).expect("it is there");
+        assert_eq!(seen.identity, FdInfo::own(file.as_fd()).expect("fdinfo").identity);
+        assert!(seen.is_open && !seen.looks_like_dmabuf);
+        let name = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open("/proc/self/exe");
+        let name = name.expect("a name");
+        assert!(!Seen::of(me, name.as_raw_fd()).expect("it is there").is_open);
     }
 
     proptest! {

@@ -44,7 +44,7 @@ pub(super) fn go_on(node: &Arc<NodeShared>, progress: Progress) {
         Progress::Over => {}
         Progress::WouldWait(call) => {
             submit(node, call, |node, worker, call| {
-                proceed(node, worker, Progress::WouldWait(call), &Fetched::default());
+                proceed(node, worker, Progress::WouldWait(call));
             });
         }
         Progress::Finish(call, finish) => {
@@ -125,8 +125,8 @@ fn fetch_and_dispatch(node: &Arc<NodeShared>, worker: &mut Worker, call: Call, n
             Err(errno) => return call.fail(errno),
         },
     };
-    let progress = node.dispatch(call, &fetched, false);
-    proceed(node, worker, progress, &fetched);
+    let progress = node.dispatch(call, fetched, false);
+    proceed(node, worker, progress);
 }
 
 /// The descriptors and the memory that planes name. What can't be had is `None`: which errno that
@@ -177,7 +177,7 @@ fn import(
 }
 
 /// What comes after the dispatch, on a worker.
-fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress, fetched: &Fetched) {
+fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress) {
     match progress {
         Progress::Over => {}
         Progress::Finish(call, finish) => end(worker, call, finish),
@@ -186,7 +186,7 @@ fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress, fetc
                 let errno = super::node::nothing_there(call.cmd());
                 return call.fail(errno);
             }
-            let progress = node.dispatch(call, fetched, true);
+            let progress = node.dispatch(call, Fetched::default(), true);
             // It has parked, or something is there by now.
             if let Progress::Finish(call, finish) = progress {
                 end(worker, call, finish);

@@ -190,7 +190,7 @@ impl NodeShared {
         let needs = v4l2::needs(call.cmd(), &call.arg, &[]);
         match self.fetch_here(&call, &needs) {
             Some(fetched) => {
-                let progress = self.dispatch(call, &fetched, false);
+                let progress = self.dispatch(call, fetched, false);
                 errand::go_on(self, progress);
             }
             None => errand::with_planes(self, call, needs),
@@ -222,7 +222,7 @@ impl NodeShared {
     pub(super) fn dispatch(
         self: &Arc<Self>,
         mut call: Call,
-        fetched: &Fetched,
+        fetched: Fetched,
         may_park: bool,
     ) -> Progress {
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -245,6 +245,8 @@ impl NodeShared {
         let cmd = call.cmd();
         let answer = v4l2::dispatch(&mut *device, &ctx, cmd, &mut call.arg, &mut call.nested);
         let copy_out = device.take_copy_out();
+        // Before the caller goes on: it may ask at once who holds what.
+        drop(fetched);
         match answer {
             Ok(Answer::Park) => {
                 self.park(device, call, &interrupted);
@@ -279,12 +281,10 @@ impl NodeShared {
     fn refuse(self: &Arc<Self>, call: Call, errno: Errno) -> Progress {
         let name = v4l2::table::name(call.cmd()).unwrap_or("unknown ioctl");
         let (tid, uid) = (call.site.caller.tid, call.uid());
-        match errno {
-            // What programs try at every start, or ask again and again.
-            Errno::ENOTTY | Errno::EAGAIN | Errno::ENOENT => {
-                tracing::debug!(node = self.name, tid, uid, "{name}: {errno}");
-            }
-            _ => tracing::info!(node = self.name, tid, uid, "{name} refused: {errno}"),
+        if is_usual(name, errno) {
+            tracing::debug!(node = self.name, tid, uid, "{name}: {errno}");
+        } else {
+            tracing::info!(node = self.name, tid, uid, "{name} refused: {errno}");
         }
         if call.array_changed() && v4l2::table::gives_back(call.cmd(), true) {
             return Progress::Finish(call, Finish::Refusal(errno));
@@ -462,7 +462,7 @@ impl NodeShared {
                 Effect::Complete { ticket, outcome } => match self.parked.take(ticket) {
                     Some(call) => self.complete(call, outcome),
                     None => {
-                        tracing::warn!(node = self.name, ticket = ticket.0, "nobody waits for it")
+                        tracing::warn!(node = self.name, ticket = ticket.0, "nobody waits for it");
                     }
                 },
             }
@@ -521,6 +521,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// `st_rdev` of `/dev/video<number>`, without opening it.
 fn device_number(number: u32) -> u64 {
     nix::sys::stat::stat(format!("/dev/video{number}").as_str()).map_or(0, |stat| stat.st_rdev)
+}
+
+/// Refusals that say nothing: what programs try at every start, ask again and again, or count
+/// up to.
+fn is_usual(name: &str, errno: Errno) -> bool {
+    let asks = ["ENUM", "QUERY", "G_"].iter().any(|start| name.starts_with(start));
+    match errno {
+        Errno::ENOTTY | Errno::EAGAIN | Errno::ENOENT => true,
+        Errno::EINVAL => asks,
+        _ => false,
+    }
 }
 
 /// Calls after which a buffer may be the program's that the pacing thread has in its hands.

@@ -141,7 +141,7 @@ fn new_piece(
     let allocated = node.services.registry.allocate(&owner, length);
     let buffer = allocated
         .inspect_err(|error| {
-            tracing::info!(uid = call.uid(), "no memory beside user memory: {error}")
+            tracing::info!(uid = call.uid(), "no memory beside user memory: {error}");
         })
         .ok()?;
     let Wanted { address, length, .. } = wanted;

@@ -84,7 +84,7 @@ impl Node for DoubleNode {
             role: self.spec.role(),
             number: self.spec.number.unwrap(),
             card: self.spec.card.clone(),
-            mode: self.spec.modes[0].to_string(),
+            mode: self.spec.modes.first().map(ToString::to_string).unwrap_or_default(),
             transport: "double".into(),
             opens: self.double.script.lock().unwrap().opens,
             streaming: false,

@@ -65,6 +65,16 @@ struct sleeper {
 	bool gone;		/* has ended, or was never there */
 };
 
+/* A kernel without CONFIG_HAVE_ARCH_TRACEHOOK, as user-mode Linux, has no "syscall": there a thread
+ * that sleeps through all looks is taken to sleep in the one call that it was started for. */
+static bool has_proc(const struct sleeper *s, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", s->pid, s->tid, name);
+	return access(path, F_OK) == 0;
+}
+
 static bool read_proc(const struct sleeper *s, const char *name, char *text, size_t size)
 {
 	char path[64];
@@ -90,8 +100,9 @@ static bool still_asleep(struct sleeper *s)
 	s->gone = !read_proc(s, "status", text, sizeof(text)) || strstr(text, "State:\tZ");
 	if (s->gone || !strstr(text, "State:\tS"))
 		return false;
-	if (!read_proc(s, "syscall", number, sizeof(number)) ||
-	    strtol(number, NULL, 10) != s->number || !strncmp(number, "running", 7))
+	if (has_proc(s, "syscall") &&
+	    (!read_proc(s, "syscall", number, sizeof(number)) ||
+	     strtol(number, NULL, 10) != s->number || !strncmp(number, "running", 7)))
 		return false;
 	line = strstr(text, "\nvoluntary_ctxt_switches:");
 	switches = line ? strtoul(line + 25, NULL, 10) : 0;

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use super::node::{Between, Node};
 use shrbuf::courier::server::{self, Server};
-use shrbuf::courier::{GiveError, Limits, Program, Workers};
+use shrbuf::courier::{GiveError, Limits, Program, Worker, Workers};
 
 /// Ten times the longest that anything took here under load.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -319,7 +319,7 @@ fn a_helper_holds_its_socket_and_the_transfer_file_only() {
     let workers = workers(DEADLINE);
     let (tell, told) = std::sync::mpsc::channel();
     workers.submit(0, move |worker| {
-        let id = worker.and_then(|worker| worker.helper_id());
+        let id = worker.and_then(Worker::helper_id);
         tell.send(id.expect("a helper")).expect("told");
     });
     let folder = PathBuf::from(format!("/proc/{}/fd", told.recv().expect("told")));

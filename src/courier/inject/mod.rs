@@ -58,11 +58,12 @@ pub(super) fn give(link: &Link, request: &Request, fds: Vec<OwnedFd>, deadline: 
         return Next::Request;
     };
     let (given, next) = match seize(request, deadline) {
-        Ok(seized) => hold(link, request, &seized, &descriptor, deadline),
-        Err((error, next)) => (Err(error), next),
+        Ok(seized) => hold(link, request, &seized, descriptor, deadline),
+        Err((error, next)) => {
+            drop(descriptor);
+            (Err(error), next)
+        }
     };
-    // The buffer is the caller's, or nobody's, before the daemon knows how it went.
-    drop(descriptor);
     link.say(&given.map_or_else(GiveError::reply, |fd| Reply::value(fd.into())), &[]);
     ptrace::reap();
     next
@@ -115,12 +116,13 @@ fn why_not(tid: u32) -> Option<GiveError> {
     (tracer != 0).then_some(GiveError::Traced(tracer))
 }
 
-/// Has the call answered, and the descriptor received.
+/// Has the call answered, and the descriptor received. Before the caller goes on, the descriptor is
+/// the caller's or nobody's: it may ask at once who holds the buffer.
 fn hold(
     link: &Link,
     request: &Request,
     seized: &Seized,
-    descriptor: &OwnedFd,
+    descriptor: OwnedFd,
     deadline: Instant,
 ) -> (Result<i32, GiveError>, Next) {
     let tid = request.tid;
@@ -140,6 +142,7 @@ fn hold(
     let held = match held {
         Ok(held) => held,
         Err((error, signal)) => {
+            drop(descriptor);
             // It stands still, untouched, or is gone.
             if ptrace::detach(tid, signal).is_err() {
                 held::bury(tid);
@@ -147,7 +150,8 @@ fn hold(
             return (Err(error), Next::Request);
         }
     };
-    let given = receive(request, seized, &held, descriptor);
+    let given = receive(request, seized, &held, &descriptor);
+    drop(descriptor);
     if given == Err(GiveError::TimedOut) {
         return (given, Next::End); // it doesn't stand still
     }

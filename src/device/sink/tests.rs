@@ -244,7 +244,7 @@ fn a_snapshot_is_a_png_of_what_is_shown() {
     for fourcc in FORMATS {
         let layout = laid_out(fourcc, 32, 16, 4);
         let planes = of_colour(&layout, [200, 100, 50]);
-        let file = snapshot(&layout, &views(&planes)).unwrap();
+        let file = snapshot(&layout, &views(&planes), &Adjust::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shot.png");
         fs::write(&path, file).unwrap();
@@ -261,5 +261,5 @@ fn a_snapshot_is_a_png_of_what_is_shown() {
         assert!(off <= 3, "{}: {seen:?}", letters(fourcc));
     }
     let layout = laid_out(YUYV, 32, 16, 0);
-    assert!(snapshot(&layout, &views(&memory(vec![vec![0; 9]]))).is_err());
+    assert!(snapshot(&layout, &views(&memory(vec![vec![0; 9]])), &Adjust::default()).is_err());
 }

@@ -19,7 +19,9 @@ fn what_is_not_ours_is_other() {
     let memory = |name: &CStr| memfd_create(name, MFdFlags::MFD_CLOEXEC).expect("a memory file");
     let (pipe, _other) = std::io::pipe().expect("a pipe");
     let (socket, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
-    let rows: [(&str, OwnedFd); 7] = [
+    let epoll = nix::sys::epoll::Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC);
+    let rows: [(&str, OwnedFd); 8] = [
+        ("an epoll file, whose fdinfo can wait for ever", epoll.expect("an epoll file").0),
         ("a plain file", tempfile::tempfile().expect("a file").into()),
         ("/dev/null", File::open("/dev/null").expect("a device").into()),
         ("a pipe", pipe.into()),
