@@ -98,12 +98,8 @@ fn read(name: &str) -> Result<Rgb, Box<dyn Error>> {
         if (frame.color_type, frame.bit_depth) != (png::ColorType::Rgb, png::BitDepth::Eight) {
             return Err("is not red, green and blue of 8 bits".into());
         }
-        let (pixels, _) = bytes.as_chunks::<3>();
-        Ok(Rgb {
-            width: frame.width as usize,
-            height: frame.height as usize,
-            pixels: pixels.to_vec(),
-        })
+        let pixels = bytes.chunks_exact(3).filter_map(|pixel| pixel.try_into().ok()).collect();
+        Ok(Rgb { width: frame.width as usize, height: frame.height as usize, pixels })
     };
     open().map_err(|why| format!("{name}: {why}").into())
 }
