@@ -89,7 +89,7 @@ impl Y4mSource {
         let mut source = Self { name, file, clip, repeat, stamp, decoder: None, drawn: None };
         // A clip without a frame, or with a damaged first one, is told before anybody waits for it.
         source.rewind()?;
-        if source.next()?.is_none() {
+        if source.next(Wanted::LeftOut)?.is_none() {
             return Err(bad(&source.name, "it has no frame"));
         }
         source.decoder = None;
@@ -109,14 +109,19 @@ impl Y4mSource {
     }
 
     /// The next frame of the file, `None` at its end.
-    fn next(&mut self) -> Result<Option<Picture>, SourceError> {
+    fn next(&mut self, wanted: Wanted) -> Result<Option<Option<Picture>>, SourceError> {
         let Some(decoder) = &mut self.decoder else { return Ok(None) };
         match decoder.frames.read_frame() {
             Ok(frame) => {
                 decoder.whole = decoder.count.load(Ordering::Relaxed);
+                if wanted == Wanted::LeftOut {
+                    return Ok(Some(None));
+                }
                 let planes = [frame.get_y_plane(), frame.get_u_plane(), frame.get_v_plane()];
                 let picture = self.clip.picture(planes);
-                picture.map(Some).ok_or_else(|| bad(&self.name, "a frame has too few bytes"))
+                let picture =
+                    picture.ok_or_else(|| bad(&self.name, "a frame has too few bytes"))?;
+                Ok(Some(Some(picture)))
             }
             Err(y4m::Error::EOF) => {
                 let clean = decoder.whole == decoder.count.load(Ordering::Relaxed);
@@ -131,15 +136,15 @@ impl Y4mSource {
     }
 
     /// The next frame, from the beginning again where the clip repeats.
-    fn next_in_loop(&mut self) -> Result<Option<Picture>, SourceError> {
-        if let Some(picture) = self.next()? {
-            return Ok(Some(picture));
+    fn next_in_loop(&mut self, wanted: Wanted) -> Result<Option<Option<Picture>>, SourceError> {
+        if let Some(frame) = self.next(wanted)? {
+            return Ok(Some(frame));
         }
         if !self.repeat {
             return Ok(None);
         }
         self.rewind()?;
-        self.next()
+        self.next(wanted)
     }
 
     fn explain(&self, error: y4m::Error) -> SourceError {
@@ -160,9 +165,11 @@ impl Y4mSource {
             Some(shown) => due.saturating_sub(shown).min(MOST_LEFT_OUT),
         };
         let mut latest = None;
-        for _ in 0..steps {
-            match self.next_in_loop()? {
-                Some(picture) => latest = Some(picture),
+        for left in (0..steps).rev() {
+            // Whoever is late must not be made later by pictures that nobody sees.
+            let wanted = if left == 0 { Wanted::Picture } else { Wanted::LeftOut };
+            match self.next_in_loop(wanted)? {
+                Some(frame) => latest = frame,
                 None => return Ok(false),
             }
         }
@@ -174,6 +181,14 @@ impl Y4mSource {
         }
         Ok(true)
     }
+}
+
+/// What is to become of a frame of the clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Picture,
+    /// It is read over.
+    LeftOut,
 }
 
 impl FrameSource for Y4mSource {
