@@ -89,7 +89,7 @@ impl Y4mSource {
         let mut source = Self { name, file, clip, repeat, stamp, decoder: None, drawn: None };
         // A clip without a frame, or with a damaged first one, is told before anybody waits for it.
         source.rewind()?;
-        if source.next(Wanted::LeftOut)?.is_none() {
+        if source.next(Wanted::Picture)?.is_none() {
             return Err(bad(&source.name, "it has no frame"));
         }
         source.decoder = None;
