@@ -25,8 +25,9 @@ help: ## this list
 setup: ## install what is missing on this Debian machine, and say what and why
 	@tools/setup
 
-demo: build ## show a throw-away Linux that has the device nodes this machine may lack
-	@tools/demo $(SHRBUF)
+demo: build ## a clip and a photograph cross from video-sim to display-sim without a copy; writes a PNG
+	@cargo build --locked --example picture
+	@tools/demo $(SHRBUF) $(TARGET)/debug/examples/picture
 
 test: build headers ## the tests that need only a compiler, then those in a user-mode Linux
 	@tools/test-lanes pure uml
@@ -47,8 +48,9 @@ fuzz: ready ## feed the readers of foreign bytes ROUNDS random inputs each (defa
 	@PROPTEST_CASES=$(ROUNDS) cargo test --locked --release --workspace --lib --bins any_bytes | tee target/fuzz.log
 	@grep -q '^test .*any_bytes.* ok$$' target/fuzz.log || { echo 'fuzz: there was no such test'; exit 1; }
 
-bench: ready ## time RUNS sandboxes of each engine (default 20) beside a bare boot of the same kernel
-	@cargo build --locked --release --workspace
+bench: ready ## what the nodes cost, and RUNS sandboxes of each engine (default 20) beside a bare boot
+	@cargo build --locked --release --workspace --bins --example memo
+	@tools/bench-nodes $(TARGET)/release/shrbuf $(TARGET)/release/examples/memo
 	@tools/bench $(TARGET)/release/shrbuf $(RUNS)
 
 # What the others need.

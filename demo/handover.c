@@ -6,10 +6,12 @@
  *
  * The camera process exports its buffers (VIDIOC_EXPBUF) and passes the descriptors to the display
  * process (SCM_RIGHTS), which queues them on its own node (V4L2_MEMORY_DMABUF). Each process writes
- * a line "frame SEQUENCE CHECKSUM" to its LOG for every frame, computed through its own mapping. When
- * FRAMES have crossed, the camera process draws a mark into the buffer that lies on the display, by
- * its own mapping, prints "marked", and waits to be killed; the display process says on standard
- * output when the camera is gone, and waits for a line on standard input before it lets go.
+ * a line "frame SEQUENCE CHECKSUM" to its LOG for every frame, computed through its own mapping: the
+ * camera when it has the frame, the display before it queues it; a frame that has another sum when it
+ * comes back from the display is an error. When FRAMES have crossed and the last of them is what the
+ * display shows, the camera process draws a mark into that buffer, by its own mapping, prints
+ * "marked", and waits to be killed; the display process says on standard output when the camera is
+ * gone, and waits for a line on standard input before it lets go.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -76,10 +78,13 @@ static uint64_t checksum(const void *frame, size_t length)
 	return sum;
 }
 
-static void log_frame(FILE *log, uint32_t sequence, const void *frame, size_t length)
+static uint64_t log_frame(FILE *log, uint32_t sequence, const void *frame, size_t length)
 {
-	fprintf(log, "frame %u %016llx\n", sequence, (unsigned long long)checksum(frame, length));
+	uint64_t sum = checksum(frame, length);
+
+	fprintf(log, "frame %u %016llx\n", sequence, (unsigned long long)sum);
 	fflush(log);
+	return sum;
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
@@ -173,7 +178,7 @@ static void camera(const char *path, int sock, FILE *log, unsigned frames, unsig
 	struct message m = { .kind = OFFER };
 	uint8_t *memory[VIDEO_MAX_FRAME];
 	int node = open(path, O_RDWR | O_CLOEXEC), type = format.type;
-	unsigned sent = 0, last = 0;
+	unsigned sent = 0, last = 0, away = 0, shown = 0;
 
 	if (node == -1)
 		fail("open %s", path);
@@ -205,9 +210,13 @@ static void camera(const char *path, int sock, FILE *log, unsigned frames, unsig
 	for (;;) {
 		struct pollfd wait[2] = { { .fd = node, .events = POLLIN }, { .fd = sock, .events = POLLIN } };
 
-		/* A camera whose buffers are all with the display has nothing queued: then only its word counts. */
+		/* When all have crossed, only the display's word counts. */
 		if (poll(sent == frames ? wait + 1 : wait, sent == frames ? 1 : 2, WAIT_MS) <= 0)
 			fail("wait for a frame or the display");
+		if (wait[0].revents & (POLLERR | POLLHUP) && away < request.count) {
+			fprintf(stderr, "handover: the camera node is gone\n");
+			exit(1);
+		}
 		if (sent < frames && wait[0].revents & POLLIN) {
 			struct v4l2_buffer b = { .type = format.type, .memory = V4L2_MEMORY_MMAP };
 
@@ -217,6 +226,7 @@ static void camera(const char *path, int sock, FILE *log, unsigned frames, unsig
 			m.index = last = b.index;
 			m.sequence = b.sequence;
 			sent++;
+			away++;
 			send_message(sock, &m, -1);
 		}
 		if (wait[1].revents & (POLLIN | POLLHUP)) {
@@ -224,15 +234,20 @@ static void camera(const char *path, int sock, FILE *log, unsigned frames, unsig
 				fprintf(stderr, "handover: the display is gone\n");
 				exit(1);
 			}
-			if (m.kind == BACK && sent < frames)
-				queue_capture(node, m.index);
-			if (m.kind == QUEUED && sent == frames && m.index == last) {
-				mark(memory[last], &format.fmt.pix);
-				puts("marked");
-				fflush(stdout);
-				for (;;)
-					pause();
+			if (m.kind == BACK) {
+				away--;
+				if (sent < frames)
+					queue_capture(node, m.index);
 			}
+			shown |= m.kind == QUEUED && sent == frames && m.index == last;
+		}
+		/* A display keeps its last frame until another follows, and gives back those before it. */
+		if (shown && away == 1) {
+			mark(memory[last], &format.fmt.pix);
+			puts("marked");
+			fflush(stdout);
+			for (;;)
+				pause();
 		}
 	}
 }
@@ -247,6 +262,7 @@ static void display(const char *path, int sock, FILE *log)
 	int node = open(path, O_RDWR | O_CLOEXEC), type = format.type, streaming = 0, there = 1;
 	int fds[VIDEO_MAX_FRAME];
 	void *memory[VIDEO_MAX_FRAME];
+	uint64_t sums[VIDEO_MAX_FRAME];
 
 	if (node == -1)
 		fail("open %s", path);
@@ -257,12 +273,25 @@ static void display(const char *path, int sock, FILE *log)
 
 		if (poll(wait, there ? 2 : 3, WAIT_MS) <= 0)
 			fail("wait for the camera or the display");
-		if (!there && wait[2].revents)
+		if (!there && wait[2].revents) {
+			char line[16];
+
+			if (read(0, line, sizeof(line)) == -1)
+				fail("read standard input");
 			return;	/* told to let go */
+		}
+		if (wait[1].revents & (POLLERR | POLLHUP)) {
+			fprintf(stderr, "handover: the display node is gone\n");
+			exit(1);
+		}
 		if (wait[1].revents & POLLOUT) {
 			struct v4l2_buffer b = { .type = format.type, .memory = V4L2_MEMORY_DMABUF };
 
 			need_ioctl(node, VIDIOC_DQBUF, &b, "VIDIOC_DQBUF on the display");
+			if (b.index >= VIDEO_MAX_FRAME || checksum(memory[b.index], format.fmt.pix.sizeimage) != sums[b.index]) {
+				fprintf(stderr, "handover: a frame has changed while it was on the display\n");
+				exit(1);
+			}
 			m = (struct message){ .kind = BACK, .index = b.index };
 			if (there)
 				send_message(sock, &m, -1);
@@ -295,7 +324,7 @@ static void display(const char *path, int sock, FILE *log)
 				.m.fd = fds[m.index], .length = format.fmt.pix.sizeimage,
 				.bytesused = format.fmt.pix.sizeimage, .field = V4L2_FIELD_NONE };
 
-			log_frame(log, m.sequence, memory[m.index], format.fmt.pix.sizeimage);
+			sums[m.index] = log_frame(log, m.sequence, memory[m.index], format.fmt.pix.sizeimage);
 			need_ioctl(node, VIDIOC_QBUF, &b, "VIDIOC_QBUF on the display");
 			if (!streaming)
 				need_ioctl(node, VIDIOC_STREAMON, &type, "VIDIOC_STREAMON on the display");

@@ -104,8 +104,21 @@ impl Workers {
     /// A job keeps its worker until it returns: it answers its request and ends, and never waits
     /// for anything but the worker's own operations.
     pub fn submit(&self, uid: u32, job: impl FnOnce(Result<&mut Worker, Errno>) + Send + 'static) {
-        let job: Job = Box::new(job);
-        if let Err((errno, job)) = self.shared.push(uid, job) {
+        self.put(uid, false, Box::new(job));
+    }
+
+    /// As [`Self::submit`], beyond the limits too: for the end of a call that has had its effect,
+    /// which a refusal would lose. The caller bounds how many of these there are.
+    pub fn submit_owed(
+        &self,
+        uid: u32,
+        job: impl FnOnce(Result<&mut Worker, Errno>) + Send + 'static,
+    ) {
+        self.put(uid, true, Box::new(job));
+    }
+
+    fn put(&self, uid: u32, owed: bool, job: Job) {
+        if let Err((errno, job)) = self.shared.push(uid, owed, job) {
             job(Err(errno));
         }
     }
@@ -138,13 +151,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, uid: u32, job: Job) -> Result<(), (Errno, Job)> {
+    fn push(&self, uid: u32, owed: bool, job: Job) -> Result<(), (Errno, Job)> {
         let mut state = self.lock();
         state.reap();
         if state.closed {
             return Err((Errno::EIO, job));
         }
-        if state.full(uid, &self.limits) {
+        if !owed && state.full(uid, &self.limits) {
             return Err((Errno::EBUSY, job));
         }
         state.waiting.push_back((uid, job));

@@ -12,9 +12,14 @@ use crate::device::clock::Monotonic;
 use crate::device::spec::{NodeSpec, SharedLimits};
 use crate::device::{Device, SlotView};
 use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
+use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
 use crate::transport::{self, CuseNode, Services};
 
-/// The factory of nodes that stand in `/dev`.
+/// Descriptors that the daemon may have open: more than all limits of [`Limits`] and the courier's
+/// need for several users together. One user's buffers must not leave none for the others.
+const DESCRIPTORS: u64 = 65536;
+
+/// The factory of nodes that stand in `/dev`. Raises this process's limit of descriptors.
 ///
 /// # Errors
 /// [`StartError::Io`] where the daemon can't have threads or helper processes.
@@ -23,7 +28,8 @@ pub fn factory(limits: SharedLimits) -> Result<Box<dyn NodeFactory>, StartError>
         let what = what.to_owned();
         move |source| StartError::Io { what, source }
     };
-    // First of all: a helper inherits what the daemon has at that moment.
+    raise_descriptor_limit();
+    // Next: a helper inherits what the daemon has at that moment.
     let workers = Workers::start(courier::Limits::default(), Program::default())
         .map_err(failed("start the helper processes"))?;
     let limits = Limits { uid_bytes: limits.bytes_per_uid, ..Limits::default() };
@@ -33,6 +39,19 @@ pub fn factory(limits: SharedLimits) -> Result<Box<dyn NodeFactory>, StartError>
     let services =
         Services { registry, workers, tickets: Tickets::new(), clock: Arc::new(Monotonic) };
     Ok(Box::new(CuseNodes { services: Arc::new(services), all: Arc::default(), _reaper: reaper }))
+}
+
+fn raise_descriptor_limit() {
+    let me = std::process::id();
+    let raised = descriptor_limit(me, None).and_then(|limit| {
+        let raised = |hard: u64| DescriptorLimit { soft: DESCRIPTORS.min(hard), hard };
+        // Beyond the hard limit only with the right to.
+        descriptor_limit(me, Some(raised(limit.hard.max(DESCRIPTORS))))
+            .or_else(|_| descriptor_limit(me, Some(raised(limit.hard))))
+    });
+    if let Err(errno) = raised {
+        tracing::warn!("the limit of descriptors stays as it is ({errno}): set LimitNOFILE");
+    }
 }
 
 /// Makes CUSE nodes over one registry.

@@ -17,7 +17,8 @@ use nix::unistd::Pid;
 
 use super::serve::{Daemon, DaemonError, MakeFactory, Options};
 use super::signals::Signals;
-use crate::sys::process::with_signal_mask;
+use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
+use crate::sys::process::{with_descriptor_limit, with_signal_mask};
 
 /// Names the control socket to commands inside `shrbuf run`, and to the verbs that ask it.
 pub const SOCKET_VARIABLE: &str = "SHRBUF_SOCKET";
@@ -65,13 +66,21 @@ impl RunError {
 /// See [`RunError`].
 pub fn run(options: &Options, factory: MakeFactory<'_>, argv: &[OsString]) -> Result<u8, RunError> {
     let signals = Signals::block(&HANDED_ON).map_err(RunError::Wait)?;
+    // The daemon may raise it; a command that goes by its own is to find it as it was.
+    let limit =
+        descriptor_limit(std::process::id(), None).map_err(|errno| RunError::Wait(errno.into()))?;
     let daemon = Daemon::start(options, factory)?;
-    let status = command(argv, &options.socket, &signals);
+    let status = command(argv, &options.socket, &signals, limit);
     daemon.stop();
     status
 }
 
-fn command(argv: &[OsString], socket: &Path, signals: &Signals) -> Result<u8, RunError> {
+fn command(
+    argv: &[OsString],
+    socket: &Path,
+    signals: &Signals,
+    limit: DescriptorLimit,
+) -> Result<u8, RunError> {
     let (program, arguments) = argv.split_first().ok_or_else(|| RunError::Command {
         command: "the command".into(),
         source: ErrorKind::NotFound.into(),
@@ -79,6 +88,7 @@ fn command(argv: &[OsString], socket: &Path, signals: &Signals) -> Result<u8, Ru
     let mut command = Command::new(program);
     command.args(arguments).env(SOCKET_VARIABLE, socket);
     with_signal_mask(&mut command, signals.before());
+    with_descriptor_limit(&mut command, limit);
     let failed =
         |source| RunError::Command { command: program.to_string_lossy().into_owned(), source };
     let mut child = command.spawn().map_err(failed)?;

@@ -10,7 +10,7 @@ use super::node::Device;
 use super::pixels::Adjust;
 use super::sink::FrameSink;
 use super::source::{Filled, Frame, FrameSource};
-use crate::shrbuf::{Buffer, PlaneMemory};
+use crate::shrbuf::{Behind, Buffer, PlaneMemory};
 use crate::v4l2::uapi::{V4L2_BUF_FLAG_LAST, V4L2_FIELD_NONE};
 
 /// What the pacing thread is to do.
@@ -27,7 +27,7 @@ pub enum Step {
 pub struct Job {
     id: ActiveId,
     frame: Frame,
-    planes: Vec<Buffer>,
+    planes: Vec<Behind<Buffer>>,
     work: Work,
 }
 
@@ -96,7 +96,7 @@ impl Device {
                     *place = Some(source);
                 }
                 if fills_once && let Some(stream) = &mut self.driver.stream {
-                    stream.filled.extend(job.planes.iter().map(Buffer::id));
+                    stream.filled.extend(job.planes.iter().map(|plane| plane.memory.id()));
                 }
                 self.filled(job.id, &job.frame, filled);
             }
@@ -116,7 +116,9 @@ impl Device {
             self.counts.dropped += 1;
             return None;
         };
-        if !planes.is_empty() && planes.iter().all(|plane| stream.filled.contains(&plane.id())) {
+        if !planes.is_empty()
+            && planes.iter().all(|plane| stream.filled.contains(&plane.memory.id()))
+        {
             self.filled(id, &frame, Ok(Filled::Frame));
             return None;
         }
@@ -190,8 +192,10 @@ impl Device {
     }
 }
 
-/// The memory of all planes; empty where one has none.
-pub(super) fn memory(planes: &[Plane<Buffer>]) -> Vec<Buffer> {
-    let found: Option<Vec<Buffer>> = planes.iter().map(|plane| plane.memory().cloned()).collect();
-    found.unwrap_or_default()
+/// The pictures' memory of all planes; empty where one has none.
+pub(super) fn memory(planes: &[Plane<Buffer>]) -> Vec<Behind<Buffer>> {
+    let picture = |plane: &Plane<Buffer>| {
+        Some(Behind { memory: plane.memory()?.clone(), start: plane.data_offset() as usize })
+    };
+    planes.iter().map(picture).collect::<Option<_>>().unwrap_or_default()
 }

@@ -256,6 +256,12 @@ impl Device {
         self.counts
     }
 
+    /// The queue's buffers are this file's.
+    #[must_use]
+    pub fn owns_queue(&self, file: FileId) -> bool {
+        self.queue.owner() == Some(file)
+    }
+
     /// The pacing thread has a frame in its hands: buffers can't be taken back from it now.
     #[must_use]
     pub fn is_working(&self) -> bool {

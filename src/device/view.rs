@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Mutex;
 
 use nix::errno::Errno;
+use zerocopy::FromBytes;
 
 use super::frame::memory;
 use super::node::{DISPLAY_PATTERNS, Device};
@@ -11,8 +12,9 @@ use super::pixels::Adjust;
 use super::sink::snapshot;
 use super::source::{Frame, FrameSource, Interval, PatternSource};
 use super::status::BufferState;
-use crate::shrbuf::{Buffer, PlaneMemory};
+use crate::shrbuf::{Behind, Buffer, BufferId, PlaneMemory};
 use crate::v4l2::formats::Layout;
+use crate::v4l2::uapi::v4l2_buffer;
 
 /// One plane of one buffer of the queue.
 #[derive(Debug, Clone)]
@@ -33,7 +35,7 @@ pub struct Picture {
     /// How it lies in memory.
     pub layout: Layout,
     /// The memory.
-    pub planes: Vec<Buffer>,
+    pub planes: Vec<Behind<Buffer>>,
     /// What a display's controls make of it; a camera's have had their effect.
     pub adjust: Adjust,
 }
@@ -107,6 +109,28 @@ impl Device {
             }
         }
         slots
+    }
+
+    /// Whether a `QBUF` or `PREPARE_BUF` of this argument gets as far as looking at its planes: what
+    /// they name need not be fetched otherwise.
+    #[must_use]
+    pub fn needs_planes(&self, file: vb2::FileId, arg: &[u8]) -> bool {
+        v4l2_buffer::read_from_bytes(arg).is_ok_and(|buffer| {
+            self.queue.needs_planes(file, buffer.type_, buffer.index, buffer.memory)
+        })
+    }
+
+    /// The buffers in the queue that stand for memory of programs.
+    #[must_use]
+    pub fn user_memory(&self) -> Vec<BufferId> {
+        let planes = self.queue.buffers().flat_map(|view| view.planes);
+        let found = planes.filter_map(|plane| match plane.backing() {
+            vb2::PlaneBacking::UserPtr { memory, .. } => Some(memory.id()),
+            vb2::PlaneBacking::None
+            | vb2::PlaneBacking::Mmap { .. }
+            | vb2::PlaneBacking::DmaBuf { .. } => None,
+        });
+        found.collect()
     }
 
     /// The picture on the display, or the last one captured.

@@ -29,6 +29,30 @@ pub trait PlaneMemory: Send + Sync {
     fn read_at(&self, offset: usize, bytes: &mut [u8]) -> io::Result<()>;
 }
 
+/// A plane's memory from `start` on: what lies in front of a picture (`v4l2_plane.data_offset`) is
+/// none of it.
+#[derive(Debug, Clone)]
+pub struct Behind<M> {
+    /// All of it.
+    pub memory: M,
+    /// Bytes that are left out.
+    pub start: usize,
+}
+
+impl<M: PlaneMemory> PlaneMemory for Behind<M> {
+    fn len(&self) -> usize {
+        self.memory.len().saturating_sub(self.start)
+    }
+
+    fn write_at(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        self.memory.write_at(self.start.checked_add(offset).ok_or_else(beyond)?, bytes)
+    }
+
+    fn read_at(&self, offset: usize, bytes: &mut [u8]) -> io::Result<()> {
+        self.memory.read_at(self.start.checked_add(offset).ok_or_else(beyond)?, bytes)
+    }
+}
+
 /// The double: bytes on the heap.
 impl PlaneMemory for Mutex<Vec<u8>> {
     fn len(&self) -> usize {
@@ -72,5 +96,19 @@ mod tests {
             assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "{offset} {len}");
             memory.read_at(offset, &mut vec![1; len]).expect_err("outside");
         }
+    }
+
+    #[test]
+    fn what_lies_in_front_is_out_of_reach() {
+        let behind = Behind { memory: Mutex::new(vec![1, 2, 3, 4]), start: 3 };
+        assert_eq!(behind.len(), 1);
+        behind.write_at(0, &[9]).expect("inside");
+        let mut byte = [0];
+        behind.read_at(0, &mut byte).expect("inside");
+        assert_eq!(byte, [9]);
+        behind.read_at(1, &mut byte).expect_err("outside");
+        behind.read_at(usize::MAX, &mut byte).expect_err("outside");
+        assert_eq!(behind.memory.into_inner().unwrap_or_default(), [1, 2, 3, 9]);
+        assert_eq!(Behind { memory: Mutex::new(vec![0; 2]), start: 3 }.len(), 0);
     }
 }

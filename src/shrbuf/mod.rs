@@ -31,7 +31,7 @@ pub use buffer::{Buffer, BufferId, Segment};
 pub use error::{AllocError, ExportError, ImportError};
 pub use export::{Access, ExportFlags};
 pub use limits::{Charge, Limit, Limits};
-pub use memory::PlaneMemory;
+pub use memory::{Behind, PlaneMemory};
 pub use reaper::Reaper;
 pub use registry::{Accounting, Identity, Owner, Registry};
 pub use table::{Row, State, Viewer};

@@ -111,6 +111,14 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// The started program begins with this limit of descriptors instead of the one of this process.
+pub fn with_descriptor_limit(command: &mut Command, limit: super::pidfd::DescriptorLimit) {
+    use nix::sys::resource::{Resource, setrlimit};
+    let set = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, limit.soft, limit.hard)?);
+    // SAFETY: the closure makes one system call, which is async-signal-safe, and allocates nothing.
+    unsafe { command.pre_exec(set) };
+}
+
 /// The started program begins with this signal mask instead of the one of the thread that starts
 /// it.
 pub fn with_signal_mask(command: &mut Command, mask: nix::sys::signal::SigSet) {

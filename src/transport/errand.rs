@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::call::Call;
 use super::node::{Fetched, Finish, NodeShared, Progress};
-use super::user::{UserCopy, Wanted};
+use super::user::{UserCopy, UserPiece, Wanted};
 use crate::courier::Worker;
 use crate::courier::ticket::ExportRequest;
 use crate::device::CopyOut;
@@ -28,7 +28,7 @@ pub(super) fn with_memory(node: &Arc<NodeShared>, call: Call, len: usize) {
             Ok(bytes) => call.set_array(bytes),
             Err(errno) => return call.fail(of_memory(errno)),
         }
-        let needs = v4l2::needs(call.cmd(), &call.arg, &call.nested);
+        let needs = node.needs(&call);
         fetch_and_dispatch(node, worker, call, &needs);
     });
 }
@@ -45,6 +45,18 @@ pub(super) fn go_on(node: &Arc<NodeShared>, progress: Progress) {
         Progress::WouldWait(call) => {
             submit(node, call, |node, worker, call| {
                 proceed(node, worker, Progress::WouldWait(call));
+            });
+        }
+        // The buffer has been dequeued: refused now, the frame would be lost. There are no more of
+        // these than buffers.
+        Progress::Finish(call, finish @ Finish::Memory(_)) => {
+            let name = node.name.clone();
+            node.services.workers.submit_owed(call.uid(), move |worker| match worker {
+                Ok(worker) => end(worker, call, finish),
+                Err(errno) => {
+                    tracing::info!(node = name, uid = call.uid(), "no worker for a call: {errno}");
+                    call.fail(errno);
+                }
             });
         }
         Progress::Finish(call, finish) => {
@@ -149,7 +161,8 @@ fn fetch(
             }
         };
         fetched.imports.push(import);
-        fetched.user.push(user);
+        fetched.user.push(user.as_ref().map(UserPiece::plane));
+        fetched.pieces.push(user);
     }
     Ok(fetched)
 }
@@ -208,7 +221,7 @@ fn end(worker: &mut Worker, call: Call, finish: Finish) {
             let written = write_back(worker, &call);
             call.fail(written.err().map_or(errno, of_memory));
         }
-        Finish::Descriptor(buffer, flags) => give(worker, call, &buffer, flags),
+        Finish::Descriptor(buffer, flags) => give(worker, call, buffer, flags),
     }
 }
 
@@ -235,19 +248,21 @@ fn export(buffer: &Buffer, flags: u32) -> Result<(OwnedFd, bool), Errno> {
     Ok((descriptor, wanted.cloexec))
 }
 
-fn give(worker: &mut Worker, mut call: Call, buffer: &Buffer, flags: u32) {
-    let (descriptor, cloexec) = match export(buffer, flags) {
+fn give(worker: &mut Worker, mut call: Call, buffer: Buffer, flags: u32) {
+    let (descriptor, cloexec) = match export(&buffer, flags) {
         Ok(exported) => exported,
         Err(errno) => return call.fail(errno),
     };
-    let site = call.site;
+    let (site, id) = (call.site, buffer.id());
+    // Before the caller goes on: it may let go of the buffer at once, and make others.
+    drop(buffer);
     v4l2_exportbuffer::set_fd(&mut call.arg, -1);
     let given = worker.give(&site, descriptor, cloexec, |ready| match ready {
         Ok(()) => call.succeed(),
         Err(errno) => call.fail(errno),
     });
     match given {
-        Ok(fd) => tracing::debug!(tid = site.caller.tid, fd, buffer = %buffer.id(), "exported"),
+        Ok(fd) => tracing::debug!(tid = site.caller.tid, fd, buffer = %id, "exported"),
         Err(error) => tracing::info!(
             tid = site.caller.tid,
             uid = site.caller.uid,

@@ -1,7 +1,7 @@
 //! A node's state, shared by its threads, and what each request does to it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use zerocopy::IntoBytes;
 use super::call::Call;
 use super::errand;
 use super::parked::{Parked, ParkedCalls};
-use super::user::{UserCopy, UserMemory};
+use super::user::{UserCopy, UserMemory, UserPiece};
 use crate::courier::ticket::{SHRBUF_IOC_EXPORT, Tickets};
 use crate::courier::{Worker, Workers};
 use crate::device::clock::Clock;
 use crate::device::{Device, Effect, Io, Outcome, Piece};
 use crate::shrbuf::{Buffer, Identity, Registry};
 use crate::v4l2::uapi::*;
-use crate::v4l2::{self, Answer, Context, PlaneNeed, UserPlane};
+use crate::v4l2::{self, Answer, Context, Needs, PlaneNeed, UserPlane};
 
 /// How long a call that takes buffers back waits for the frame that is being filled. Frames take
 /// milliseconds; only the memory of an imported dma-buf can take longer.
@@ -47,6 +47,8 @@ pub(super) struct NodeShared {
     device: Mutex<Device>,
     /// The frame that was being filled or shown is done.
     idle: Condvar,
+    /// Calls that wait for that.
+    waiting: AtomicUsize,
     /// The pacing thread is to look again.
     news: Condvar,
     parked: ParkedCalls,
@@ -65,6 +67,8 @@ pub(super) struct NodeShared {
 pub(super) struct Fetched {
     pub(super) imports: Vec<Option<Buffer>>,
     pub(super) user: Vec<Option<UserPlane>>,
+    /// Where `user` comes from.
+    pub(super) pieces: Vec<Option<UserPiece>>,
 }
 
 /// How far a call got on the thread that dispatched it.
@@ -102,6 +106,7 @@ impl NodeShared {
             user: UserMemory::default(),
             device: Mutex::new(device),
             idle: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             news: Condvar::new(),
             parked: ParkedCalls::default(),
             flags: Mutex::default(),
@@ -147,7 +152,10 @@ impl NodeShared {
     }
 
     pub(super) fn release(self: &Arc<Self>, file: FileId) {
-        let mut device = self.frame_done(self.device());
+        let mut device = self.device();
+        if device.owns_queue(file) {
+            device = self.frame_done(device);
+        }
         device.close(file);
         let effects = device.take_effects();
         drop(device);
@@ -187,13 +195,23 @@ impl NodeShared {
             }
             Ok(None) => {}
         }
-        let needs = v4l2::needs(call.cmd(), &call.arg, &[]);
+        let needs = self.needs(&call);
         match self.fetch_here(&call, &needs) {
             Some(fetched) => {
                 let progress = self.dispatch(call, fetched, false);
                 errand::go_on(self, progress);
             }
             None => errand::with_planes(self, call, needs),
+        }
+    }
+
+    /// Which descriptors and memory the call names, if it gets as far as looking at them.
+    pub(super) fn needs(&self, call: &Call) -> Needs {
+        let needs = v4l2::needs(call.cmd(), &call.arg, &call.nested);
+        if needs.is_empty() || self.device().needs_planes(call.file, &call.arg) {
+            needs
+        } else {
+            Needs::new()
         }
     }
 
@@ -239,12 +257,15 @@ impl NodeShared {
             user: &fetched.user,
         };
         let mut device = self.device();
-        if takes_buffers_back(call.cmd()) {
+        if takes_buffers_back(call.cmd()) && device.owns_queue(call.file) {
             device = self.frame_done(device);
         }
         let cmd = call.cmd();
         let answer = v4l2::dispatch(&mut *device, &ctx, cmd, &mut call.arg, &mut call.nested);
-        let copy_out = device.take_copy_out();
+        let copies = self.user.copies(device.take_copy_out());
+        if changes_user_memory(cmd) {
+            self.user.settle(&fetched.pieces, &device.user_memory());
+        }
         // Before the caller goes on: it may ask at once who holds what.
         drop(fetched);
         match answer {
@@ -258,8 +279,8 @@ impl NodeShared {
                     Answer::Export { buffer, flags } => {
                         Progress::Finish(call, Finish::Descriptor(buffer, flags))
                     }
-                    _ if call.nested_at.is_some() || !copy_out.is_empty() => {
-                        Progress::Finish(call, Finish::Memory(self.user.copies(copy_out)))
+                    _ if call.nested_at.is_some() || !copies.is_empty() => {
+                        Progress::Finish(call, Finish::Memory(copies))
                     }
                     _ => {
                         call.succeed();
@@ -414,15 +435,28 @@ impl NodeShared {
     // ---- frames and effects ------------------------------------------------------------------------
 
     /// Waits until the frame that is being filled or shown is done: its buffer can be taken back
-    /// then.
-    fn frame_done<'a>(&self, device: MutexGuard<'a, Device>) -> MutexGuard<'a, Device> {
+    /// then. No other frame is begun meanwhile: the pacing thread, which may always be late, would
+    /// mostly be faster than whoever waits.
+    fn frame_done<'a>(&'a self, device: MutexGuard<'a, Device>) -> MutexGuard<'a, Device> {
+        if !device.is_working() {
+            return device;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let waited =
             self.idle.wait_timeout_while(device, FRAME_DEADLINE, |device| device.is_working());
         let (device, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        // The pacing thread looks again when the device is free.
+        self.news.notify_all();
         if timeout.timed_out() {
             tracing::warn!(node = self.name, "a frame takes longer than {FRAME_DEADLINE:?}");
         }
         device
+    }
+
+    /// Whether somebody waits for the frame to be done. Asked, and changed, under the device's lock.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Ends the use of the device, and does what it left to be done.
@@ -537,6 +571,11 @@ fn is_usual(name: &str, errno: Errno) -> bool {
 /// Calls after which a buffer may be the program's that the pacing thread has in its hands.
 fn takes_buffers_back(cmd: u32) -> bool {
     matches!(cmd, VIDIOC_STREAMOFF | VIDIOC_REQBUFS | VIDIOC_REMOVE_BUFS)
+}
+
+/// Calls by which the queue may take user memory or let go of it.
+fn changes_user_memory(cmd: u32) -> bool {
+    matches!(cmd, VIDIOC_QBUF | VIDIOC_PREPARE_BUF | VIDIOC_REQBUFS | VIDIOC_REMOVE_BUFS)
 }
 
 /// The errno that means: nothing is there yet. A file that is not `O_NONBLOCK` waits instead.

@@ -10,6 +10,10 @@ use crate::device::{Device, Step};
 pub(super) fn run(node: &Arc<NodeShared>) {
     let mut device = node.device();
     while !node.is_stopping() {
+        if node.is_waited_for() {
+            device = wait(node, device, None);
+            continue;
+        }
         let now = node.services.clock.now_ns();
         match device.next_step(now) {
             Step::Idle => device = wait(node, device, None),

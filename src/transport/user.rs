@@ -13,19 +13,17 @@ use super::call::Call;
 use super::node::NodeShared;
 use crate::courier::{Process, Worker};
 use crate::device::CopyOut;
-use crate::shrbuf::{Buffer, Owner, PlaneMemory};
+use crate::shrbuf::{Buffer, BufferId, Owner, PlaneMemory};
 use crate::v4l2::UserPlane;
 
-/// Pieces that are remembered for one node: as many as two queues of eight planes can have. Beyond,
-/// the oldest are forgotten; the queue keeps those it needs.
-const REMEMBERED: usize = 2 * 64 * 8;
-
-/// The pieces of user memory that a node has met.
+/// The pieces of user memory that a node's queue has: each costs memory and descriptors of the
+/// daemon's, so no other is remembered.
 #[derive(Debug, Default)]
-pub(super) struct UserMemory(Mutex<Vec<Piece>>);
+pub(super) struct UserMemory(Mutex<Vec<UserPiece>>);
 
+/// A piece of user memory, and the buffer beside it.
 #[derive(Debug, Clone)]
-struct Piece {
+pub(super) struct UserPiece {
     file: FileId,
     process: Arc<Process>,
     address: u64,
@@ -49,12 +47,13 @@ pub(super) struct UserCopy {
 }
 
 impl UserMemory {
-    fn lock(&self) -> MutexGuard<'_, Vec<Piece>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<UserPiece>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The buffer for a piece of the caller's memory; for output with the caller's bytes in it.
-    /// `None`: that memory is not there, or a camera may not write to it.
+    /// `None`: that memory is not there, or a camera may not write to it. It is remembered by
+    /// [`settle`](Self::settle), if the queue takes it.
     ///
     /// # Errors
     /// Those of [`Worker`] that are no answer to this question.
@@ -64,12 +63,12 @@ impl UserMemory {
         worker: &mut Worker,
         call: &Call,
         wanted: Wanted,
-    ) -> Result<Option<UserPlane>, Errno> {
+    ) -> Result<Option<UserPiece>, Errno> {
         let process = Arc::new(worker.process(&call.site)?);
         let known = self.find(call.file, &process, wanted);
         let piece = match &known {
             // The process may have made itself another program (exec) since.
-            Some(piece) => Piece { process, ..piece.clone() },
+            Some(piece) => UserPiece { process, ..piece.clone() },
             None => match new_piece(node, call, process, wanted) {
                 Some(piece) => piece,
                 None => return Ok(None),
@@ -87,9 +86,18 @@ impl UserMemory {
             Err(Errno::EFAULT | Errno::ESRCH) => return Ok(None),
             Err(errno) => return Err(errno),
         }
-        self.remember(piece.clone());
-        let Piece { address, length, buffer, .. } = piece;
-        Ok(Some(UserPlane { address, length, buffer }))
+        Ok(Some(piece))
+    }
+
+    /// After a call that may have changed what the queue has: remembers those of `fetched` that it
+    /// has taken, and forgets what it has no longer.
+    pub(super) fn settle(&self, fetched: &[Option<UserPiece>], in_queue: &[BufferId]) {
+        let mut pieces = self.lock();
+        for piece in fetched.iter().flatten() {
+            pieces.retain(|known| known.buffer != piece.buffer);
+            pieces.push(piece.clone());
+        }
+        pieces.retain(|piece| in_queue.contains(&piece.buffer.id()));
     }
 
     /// Joins captured frames with the processes that they belong to.
@@ -110,23 +118,21 @@ impl UserMemory {
         self.lock().retain(|piece| piece.file != file);
     }
 
-    fn find(&self, file: FileId, process: &Process, wanted: Wanted) -> Option<Piece> {
+    fn find(&self, file: FileId, process: &Process, wanted: Wanted) -> Option<UserPiece> {
         let pieces = self.lock();
-        let same = |piece: &&Piece| {
+        let same = |piece: &&UserPiece| {
             piece.file == file
                 && piece.process.is_same(process)
                 && (piece.address, piece.length) == (wanted.address, wanted.length)
         };
         pieces.iter().find(same).cloned()
     }
+}
 
-    fn remember(&self, piece: Piece) {
-        let mut pieces = self.lock();
-        pieces.retain(|known| known.buffer != piece.buffer);
-        if pieces.len() >= REMEMBERED {
-            pieces.remove(0);
-        }
-        pieces.push(piece);
+impl UserPiece {
+    pub(super) fn plane(&self) -> UserPlane {
+        let Self { address, length, buffer, .. } = self;
+        UserPlane { address: *address, length: *length, buffer: buffer.clone() }
     }
 }
 
@@ -135,7 +141,7 @@ fn new_piece(
     call: &Call,
     process: Arc<Process>,
     wanted: Wanted,
-) -> Option<Piece> {
+) -> Option<UserPiece> {
     let owner = Owner { uid: call.uid(), node: node.number };
     let length = usize::try_from(wanted.length).ok().filter(|length| *length > 0)?;
     let allocated = node.services.registry.allocate(&owner, length);
@@ -145,11 +151,11 @@ fn new_piece(
         })
         .ok()?;
     let Wanted { address, length, .. } = wanted;
-    Some(Piece { file: call.file, process, address, length, buffer })
+    Some(UserPiece { file: call.file, process, address, length, buffer })
 }
 
 /// All of it has to be there, however little the frame uses, as for a driver that pins the pages.
-fn copy_in(worker: &mut Worker, piece: &Piece) -> Result<(), Errno> {
+fn copy_in(worker: &mut Worker, piece: &UserPiece) -> Result<(), Errno> {
     let length = usize::try_from(piece.length).map_err(|_| Errno::EFAULT)?;
     worker.read_process(&piece.process, piece.address, length, &mut |offset, bytes: &[u8]| {
         piece.buffer.write_at(offset, bytes).map_err(errno_of)
@@ -158,7 +164,7 @@ fn copy_in(worker: &mut Worker, piece: &Piece) -> Result<(), Errno> {
 
 /// Whether a camera can write there: what is there is read and written back, before the program
 /// gives it away.
-fn probe(worker: &mut Worker, piece: &Piece) -> Result<(), Errno> {
+fn probe(worker: &mut Worker, piece: &UserPiece) -> Result<(), Errno> {
     copy_in(worker, piece)?;
     let length = usize::try_from(piece.length).map_err(|_| Errno::EFAULT)?;
     worker.write_process(&piece.process, piece.address, length, &mut |offset, bytes: &mut [u8]| {

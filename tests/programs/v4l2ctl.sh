@@ -44,7 +44,7 @@ verdict() {
         passed=$((passed + 1))
     else
         echo "FAIL v4l2ctl/$1: $2 -> got $4, expected $3"
-        sed 's/^/#    /' "$work/said"
+        awk '{ print "#    " $0 }' "$work/said"  # the last line may lack its end
         failed=$((failed + 1))
     fi
 }

@@ -77,7 +77,8 @@ func main() {
 	}
 }
 
-// runAll runs the checks in order, each on what the ones before have set up.
+// runAll runs the checks in order, each on what the ones before have set up. One
+// that lacks something of theirs fails, and says what.
 func runAll(cam *camera) bool {
 	passed, failed := 0, 0
 	for _, c := range checks {
@@ -135,7 +136,11 @@ func expbufWrongIndex(c *camera) (string, error) {
 }
 
 func exportRead(c *camera) (string, error) {
-	_, err := syscall.Read(c.buffers[0][0].export, make([]byte, 1))
+	p, err := c.firstPlane()
+	if err != nil {
+		return "", err
+	}
+	_, err = syscall.Read(p.export, make([]byte, 1))
 	return answer("read of an export", errnoOf(err), syscall.EINVAL)
 }
 
@@ -155,7 +160,10 @@ func exportMap(c *camera) (string, error) {
 }
 
 func nodeMap(c *camera) (string, error) {
-	p := &c.buffers[0][0]
+	p, err := c.firstExport()
+	if err != nil {
+		return "", err
+	}
 	own, err := syscall.Mmap(c.fd, p.offset, p.length,
 		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
 	if err != nil {
@@ -216,7 +224,10 @@ func dqbufNonblocking(c *camera) (string, error) {
 }
 
 func orphan(c *camera) (string, error) {
-	p := &c.buffers[0][0]
+	p, err := c.firstExport()
+	if err != nil {
+		return "", err
+	}
 	if errno := c.streamOff(); errno != 0 {
 		return "", fmt.Errorf("STREAMOFF -> got %s, expected 0", name(errno))
 	}

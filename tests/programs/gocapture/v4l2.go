@@ -95,8 +95,8 @@ type camera struct {
 type mappedPlane struct {
 	length int
 	offset int64
-	export int
-	shared []byte // the mapping of the export
+	export int    // -1: not exported
+	shared []byte // the mapping of the export; empty: not mapped
 }
 
 // frame is what DQBUF told.
@@ -134,6 +134,23 @@ func openCamera(path string) (*camera, error) {
 
 func (c *camera) multiplanar() bool { return c.typ == typeCaptureMplane }
 
+// firstPlane is that of the first buffer.
+func (c *camera) firstPlane() (*mappedPlane, error) {
+	if len(c.buffers) == 0 || len(c.buffers[0]) == 0 {
+		return nil, errors.New("there is no buffer")
+	}
+	return &c.buffers[0][0], nil
+}
+
+// firstExport is the first plane, exported and mapped.
+func (c *camera) firstExport() (*mappedPlane, error) {
+	p, err := c.firstPlane()
+	if err == nil && len(p.shared) == 0 {
+		err = errors.New("there is no mapping of an export")
+	}
+	return p, err
+}
+
 // requestBuffers frees what there is, and allocates anew if count isn't 0.
 func (c *camera) requestBuffers(count uint32) error {
 	req := requestBuffers{count: count, typ: c.typ, memory: memoryMmap}
@@ -153,7 +170,11 @@ func (c *camera) withBuffer(request uintptr, index int, b *buffer, planes *[maxP
 		b.m = uint64(uintptr(unsafe.Pointer(planes)))
 		b.length = maxPlanes
 	}
-	return ioctl(c.fd, request, unsafe.Pointer(b))
+	errno := ioctl(c.fd, request, unsafe.Pointer(b))
+	if c.multiplanar() && b.length > maxPlanes {
+		b.length = maxPlanes // no more were asked for
+	}
+	return errno
 }
 
 func (c *camera) queryBuffer(index int) error {
@@ -163,12 +184,12 @@ func (c *camera) queryBuffer(index int) error {
 		return fmt.Errorf("QUERYBUF -> got %s, expected 0", name(errno))
 	}
 	if !c.multiplanar() {
-		c.buffers[index] = []mappedPlane{{length: int(b.length), offset: int64(uint32(b.m))}}
+		c.buffers[index] = []mappedPlane{{length: int(b.length), offset: int64(uint32(b.m)), export: -1}}
 		return nil
 	}
 	for _, p := range planes[:b.length] {
 		c.buffers[index] = append(c.buffers[index],
-			mappedPlane{length: int(p.length), offset: int64(uint32(p.m))})
+			mappedPlane{length: int(p.length), offset: int64(uint32(p.m)), export: -1})
 	}
 	return nil
 }
@@ -216,7 +237,7 @@ func (c *camera) capture() (frame, error) {
 	if errno != 0 {
 		return frame{}, fmt.Errorf("DQBUF: got %s, expected 0", name(errno))
 	}
-	if f.index >= len(c.buffers) {
+	if f.index >= len(c.buffers) || len(c.buffers[f.index]) == 0 {
 		return frame{}, errors.New("DQBUF gave an index that there isn't")
 	}
 	f.picture = append(f.picture, c.buffers[f.index][0].shared...)

@@ -1,0 +1,220 @@
+/*
+ * Brings frames from a camera process to a display process, for somebody who measures what that costs.
+ *
+ *   crossing pass|copy CAMERA DISPLAY WIDTHxHEIGHT BATCHES FRAMES
+ *
+ * pass: the camera's exported buffers are queued on the display. copy: the display process copies
+ * each frame into a buffer of the display's own. Prints "mark" when it is under way and after each
+ * of BATCHES times FRAMES, and then "skipped N", the frames that the camera dropped meanwhile.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/videodev2.h>
+
+#include "measure.h"
+
+#define BUFFERS 4
+#define WARM_UP 10		/* frames before the first batch */
+#define SECONDS 60		/* for all of it, then SIGALRM ends it */
+
+/* A word to the other process, with a descriptor where fd is not -1. */
+static void tell(int sock, uint32_t word, int fd)
+{
+	union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control = { 0 };
+	struct iovec part = { &word, sizeof(word) };
+	struct msghdr all = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd != -1) {
+		all.msg_control = control.room;
+		all.msg_controllen = sizeof(control.room);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	need(sendmsg(sock, &all, MSG_NOSIGNAL), "sendmsg");
+}
+
+static uint32_t hear(int sock, int *fd)
+{
+	union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control = { 0 };
+	uint32_t word;
+	struct iovec part = { &word, sizeof(word) };
+	struct msghdr all = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t got;
+
+	if (fd) {
+		all.msg_control = control.room;
+		all.msg_controllen = sizeof(control.room);
+	}
+	got = recvmsg(sock, &all, MSG_CMSG_CLOEXEC);
+	if (got != sizeof(word)) {
+		if (got >= 0)
+			errno = EPIPE;
+		fail("hear from the other process");
+	}
+	if (fd)
+		memcpy(fd, CMSG_DATA(&control.header), sizeof(*fd));
+	return word;
+}
+
+static struct v4l2_pix_format set_format(int node, int type, unsigned width, unsigned height)
+{
+	struct v4l2_format format = { .type = type };
+
+	format.fmt.pix.width = width;
+	format.fmt.pix.height = height;
+	format.fmt.pix.pixelformat = V4L2_PIX_FMT_YUYV;
+	need(ioctl(node, VIDIOC_S_FMT, &format), "VIDIOC_S_FMT");
+	if (format.fmt.pix.width != width || format.fmt.pix.height != height) {
+		fprintf(stderr, "bench: the node has no %ux%u\n", width, height);
+		exit(1);
+	}
+	return format.fmt.pix;
+}
+
+static unsigned allocate(int node, int type, int memory)
+{
+	struct v4l2_requestbuffers request = { .count = BUFFERS, .type = type, .memory = memory };
+
+	need(ioctl(node, VIDIOC_REQBUFS, &request), "VIDIOC_REQBUFS");
+	if (request.count != BUFFERS) {
+		fprintf(stderr, "bench: %u buffers instead of %u\n", request.count, BUFFERS);
+		exit(1);
+	}
+	return request.count;
+}
+
+static int export(int node, int type, unsigned index)
+{
+	struct v4l2_exportbuffer export = { .type = type, .index = index, .flags = O_RDWR | O_CLOEXEC };
+
+	need(ioctl(node, VIDIOC_EXPBUF, &export), "VIDIOC_EXPBUF");
+	return export.fd;
+}
+
+static void *map(int fd, size_t length)
+{
+	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (memory == MAP_FAILED)
+		fail("mmap");
+	return memory;
+}
+
+/* Takes frames until the other end of the socket is closed. */
+static void display(const char *path, int sock, int copy, unsigned width, unsigned height)
+{
+	int node = open(path, O_RDWR | O_CLOEXEC), type = V4L2_BUF_TYPE_VIDEO_OUTPUT, streaming = 0;
+	int memory = copy ? V4L2_MEMORY_MMAP : V4L2_MEMORY_DMABUF;
+	void *from[BUFFERS], *to[BUFFERS];
+	struct v4l2_pix_format format;
+	int fds[BUFFERS];
+	unsigned free_slot = 0;
+
+	need(node, path);
+	format = set_format(node, type, width, height);
+	allocate(node, type, memory);
+	for (unsigned i = 0; i < BUFFERS; i++) {
+		hear(sock, &fds[i]);
+		if (copy) {
+			from[i] = map(fds[i], format.sizeimage);
+			to[i] = map(export(node, type, i), format.sizeimage);
+		}
+	}
+	for (uint32_t index;;) {
+		struct v4l2_buffer b = { .type = type, .memory = memory, .field = V4L2_FIELD_NONE,
+			.bytesused = format.sizeimage, .length = format.sizeimage };
+
+		if (recv(sock, &index, sizeof(index), 0) != sizeof(index))
+			return;
+		if (copy) {
+			memcpy(to[free_slot], from[index], format.sizeimage);
+			b.index = free_slot;
+			free_slot = (free_slot + 1) % BUFFERS;
+			/* The camera's buffer is free at once. */
+			tell(sock, index, -1);
+		} else {
+			b.index = index;
+			b.m.fd = fds[index];
+		}
+		need(ioctl(node, VIDIOC_QBUF, &b), "VIDIOC_QBUF on the display");
+		if (!streaming) {
+			/* It keeps the last frame: the first comes back for the second. */
+			need(ioctl(node, VIDIOC_STREAMON, &type), "VIDIOC_STREAMON on the display");
+			streaming = 1;
+			continue;
+		}
+		need(ioctl(node, VIDIOC_DQBUF, &b), "VIDIOC_DQBUF on the display");
+		if (!copy)
+			tell(sock, b.index, -1);
+	}
+}
+
+static void camera(const char *path, int sock, int copy, unsigned width, unsigned height, unsigned batches, unsigned frames)
+{
+	struct v4l2_buffer b = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP };
+	int node = open(path, O_RDWR | O_CLOEXEC), type = b.type;
+	unsigned skipped = 0;
+	uint32_t next = 0;
+
+	need(node, path);
+	set_format(node, type, width, height);
+	allocate(node, type, b.memory);
+	for (unsigned i = 0; i < BUFFERS; i++) {
+		int fd = export(node, type, i);
+
+		tell(sock, i, fd);
+		need(close(fd), "close");
+		b.index = i;
+		need(ioctl(node, VIDIOC_QBUF, &b), "VIDIOC_QBUF on the camera");
+	}
+	need(ioctl(node, VIDIOC_STREAMON, &type), "VIDIOC_STREAMON on the camera");
+	for (unsigned frame = 0; frame <= WARM_UP + batches * frames; frame++) {
+		if (frame >= WARM_UP && (frame - WARM_UP) % frames == 0) {
+			puts("mark");
+			fflush(stdout);
+		}
+		need(ioctl(node, VIDIOC_DQBUF, &b), "VIDIOC_DQBUF on the camera");
+		if (frame > WARM_UP)
+			skipped += b.sequence - next;
+		next = b.sequence + 1;
+		tell(sock, b.index, -1);
+		if (frame > 0 || copy) {
+			b.index = hear(sock, NULL);
+			need(ioctl(node, VIDIOC_QBUF, &b), "VIDIOC_QBUF on the camera");
+		}
+	}
+	printf("skipped %u\n", skipped);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned width = 0, height = 0;
+	int copy, pair[2], status;
+	pid_t child;
+
+	if (argc != 7 || sscanf(argv[4], "%ux%u", &width, &height) != 2 || !atoi(argv[5]) || !atoi(argv[6])) {
+		fprintf(stderr, "usage: crossing pass|copy CAMERA DISPLAY WIDTHxHEIGHT BATCHES FRAMES\n");
+		return 2;
+	}
+	copy = !strcmp(argv[1], "copy");
+	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), "socketpair");
+	need(child = fork(), "fork");
+	alarm(SECONDS);
+	if (!child) {
+		close(pair[0]);
+		display(argv[3], pair[1], copy, width, height);
+		return 0;
+	}
+	close(pair[1]);
+	camera(argv[2], pair[0], copy, width, height, atoi(argv[5]), atoi(argv[6]));
+	close(pair[0]);
+	need(waitpid(child, &status, 0), "waitpid");
+	return status != 0;
+}

@@ -1,0 +1,99 @@
+//! Our nodes beside vivid's, on a kernel with udmabuf: exports of ours go into vivid's output and
+//! capture nodes, vivid's into ours, in unmodified programs.
+#![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Seconds for all of it; under emulation on a busy machine.
+const GUEST_SECONDS: &str = "1500";
+
+const NAME: &str = "buffers_cross_between_our_nodes_and_vivids";
+
+#[test]
+fn buffers_cross_between_our_nodes_and_vivids() {
+    let programs = root().join("target/programs");
+    made(Command::new("make").args(["-s", "programs"]));
+    let handover = programs.join("handover");
+    made(
+        Command::new("cc")
+            .args(["-std=gnu99", "-O2", "-static", "-o"])
+            .arg(&handover)
+            .arg("demo/handover.c"),
+    );
+    let fetched = Command::new("tools/v4l-utils").arg("trixie").current_dir(root()).status();
+    if fetched.expect("a script runs").code() == Some(77) {
+        return println!("SKIP {NAME}: Debian 13's v4l2-ctl is not to be had");
+    }
+    let vivid = Command::new("bash")
+        .args(["-c", ". tests/oracle/vivid.sh && vivid_two 1"])
+        .current_dir(root())
+        .output()
+        .expect("a shell runs");
+    let vivid = String::from_utf8_lossy(&vivid.stdout).trim().to_owned();
+    let output = Command::new(env!("CARGO_BIN_EXE_shrbuf"))
+        .args(["sandbox", "--engine", "qemu", "--timeout", GUEST_SECONDS, "--module", &vivid, "--"])
+        .args([
+            "cli/tests/nodes/beside-vivid",
+            env!("CARGO_BIN_EXE_shrbuf"),
+            "cli/tests/nodes/sp.toml",
+        ])
+        .arg(&programs)
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command runs");
+    let [out, err] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    if output.status.code() == Some(77) {
+        return println!("SKIP {NAME}: {}", err.replace('\n', " "));
+    }
+    assert!(output.status.success(), "{out}{err}");
+    judge(&out, &err);
+}
+
+/// Every listed check was run, and came out as listed; no other was.
+fn judge(out: &str, err: &str) {
+    let listed = std::fs::read_to_string(root().join("cli/tests/nodes/beside-vivid.txt"));
+    let listed = listed.expect("the list");
+    let rows = listed.lines().filter(|line| !line.starts_with('#'));
+    let mut expected: BTreeMap<(String, String), bool> = BTreeMap::new();
+    for row in rows {
+        let [set, check, verdict] =
+            row.split(' ').collect::<Vec<_>>().try_into().expect("three words");
+        expected.insert((set.into(), check.into()), verdict == "ok");
+    }
+    let (mut here, mut wrong, mut mapped) = (Vec::new(), Vec::new(), 0);
+    for line in out.lines() {
+        if let Some(end) = line.strip_prefix("== ") {
+            let set = end.split(' ').next().unwrap_or_default().to_owned();
+            for (check, ok, line) in std::mem::take(&mut here) {
+                let key = (set.clone(), check);
+                match expected.remove(&key) {
+                    Some(wanted) if wanted == ok => mapped += usize::from(!ok),
+                    _ => wrong.push(format!("{set}: {line}")),
+                }
+            }
+        } else if let Some((verdict, rest)) = line.split_once(char::is_whitespace)
+            && matches!(verdict, "ok" | "FAIL")
+            && let Some((check, _)) = rest.trim_start().split_once(':')
+        {
+            here.push((check.to_owned(), verdict == "ok", line.to_owned()));
+        }
+    }
+    assert!(
+        wrong.is_empty() && expected.is_empty(),
+        "not as listed: {wrong:#?}\nnot run: {expected:?}\n{err}"
+    );
+    println!("SKIP {NAME}/mapped: {mapped} checks map one of our nodes: step 3");
+}
+
+fn made(command: &mut Command) {
+    let status = command.current_dir(root()).stdin(Stdio::null()).status().expect("it runs");
+    assert!(status.success(), "{command:?}");
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
