@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use zerocopy::FromZeros;
@@ -16,6 +16,10 @@ use super::{CallSite, GiveError, Process, Program, inject};
 /// far above what a control or a plane array can be, and a bound on what a caller's numbers
 /// make the daemon allocate.
 const MOST: usize = 16 << 20;
+
+/// As many operations' time a whole job may take: it moves large memory in pieces, and each is an
+/// operation that usually takes a thousandth of what it may.
+const OPERATIONS: u32 = 4;
 
 /// How much longer than the helper itself the daemon waits for the end of an injection, so that
 /// the helper can put the caller back by itself.
@@ -31,6 +35,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Worker {
     program: Program,
     deadline: Duration,
+    /// When the present job is out of time.
+    until: Instant,
     helper: Option<Helper>,
     /// Helpers that did not end when they were told to.
     left_behind: Vec<Child>,
@@ -236,7 +242,13 @@ impl Worker {
 
     pub(super) fn new(program: Program, deadline: Duration) -> std::io::Result<Self> {
         let helper = Some(Helper::start(&program)?);
-        Ok(Self { program, deadline, helper, left_behind: Vec::new() })
+        let until = Instant::now() + deadline * OPERATIONS;
+        Ok(Self { program, deadline, until, helper, left_behind: Vec::new() })
+    }
+
+    /// A job begins: all it asks for together may take as long as [`OPERATIONS`] operations.
+    pub(super) fn begin(&mut self) {
+        self.until = Instant::now() + self.deadline * OPERATIONS;
     }
 
     /// Lets the helper end. Those that were left behind are handed over.
@@ -256,7 +268,13 @@ impl Worker {
         request: &Request,
         fds: &[BorrowedFd<'_>],
     ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
-        let (reply, fds) = self.round(request, fds, self.deadline)?;
+        // All that a job asks for together has a bound, too: a client that answers each page just
+        // in time would hold its worker for as long as it has pages.
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Errno::ETIMEDOUT);
+        }
+        let (reply, fds) = self.round(request, fds, self.deadline.min(left))?;
         if reply.errno == 0 { Ok((reply, fds)) } else { Err(Errno::from_raw(reply.errno)) }
     }
 

@@ -168,6 +168,7 @@ impl Shared {
 
     fn work(&self, worker: &mut Worker) {
         while let Some((uid, job)) = self.next() {
+            worker.begin();
             job(Ok(&mut *worker));
             self.done(uid, worker.left_behind());
         }

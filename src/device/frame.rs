@@ -13,6 +13,10 @@ use super::source::{Filled, Frame, FrameSource};
 use crate::shrbuf::{Behind, Buffer, PlaneMemory};
 use crate::v4l2::uapi::{V4L2_BUF_FLAG_LAST, V4L2_FIELD_NONE};
 
+/// Buffers of which it is remembered that they need no filling again: the planes of the largest
+/// queue. Beyond, a client brings ever new ones, and all are filled once more.
+const REMEMBERED: usize = 64 * vb2::MAX_PLANES;
+
 /// What the pacing thread is to do.
 pub enum Step {
     /// Nothing until the device is told something (`STREAMON`).
@@ -96,6 +100,9 @@ impl Device {
                     *place = Some(source);
                 }
                 if fills_once && let Some(stream) = &mut self.driver.stream {
+                    if stream.filled.len() >= REMEMBERED {
+                        stream.filled.clear();
+                    }
                     stream.filled.extend(job.planes.iter().map(|plane| plane.memory.id()));
                 }
                 self.filled(job.id, &job.frame, filled);

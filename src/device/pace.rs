@@ -46,6 +46,11 @@ impl Pace {
     /// Another interval from `now_ns` on (`VIDIOC_S_PARM` while streaming): `next` is due one new
     /// interval after the frame before it was, or at once where that has passed.
     pub fn change(&mut self, next: u32, now_ns: u64, interval: Interval) {
+        if next == self.base {
+            // No frame has been due yet: the first one comes when it would have come.
+            self.interval = interval;
+            return;
+        }
         let last = self.due_ns(next.wrapping_sub(1)).min(now_ns);
         *self = Self { start_ns: last, base: next.wrapping_sub(1), interval };
     }
@@ -76,6 +81,13 @@ mod tests {
                 assert_eq!(pace.latest(due - 1), sequence - 1, "before it");
             }
         }
+    }
+
+    #[test]
+    fn another_rate_before_the_first_frame_holds_it_up_no_longer() {
+        let mut pace = Pace::start(7, THIRTY);
+        pace.change(0, 9, Interval { numerator: 1, denominator: 10 });
+        assert_eq!((pace.due_ns(0), pace.due_ns(1)), (7, 100_000_007));
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Call {
 
     /// A signal has come: begin again after it, or `EINTR`, as its handler says.
     pub(super) fn interrupted(self) {
-        let out = self.out().to_vec();
-        self.reply.ok(-ERESTARTSYS, &out);
+        // Nothing is written: the call begins again with the argument as it was.
+        self.reply.ok(-ERESTARTSYS, &[]);
     }
 }

@@ -43,8 +43,11 @@ pub(super) fn go_on(node: &Arc<NodeShared>, progress: Progress) {
     match progress {
         Progress::Over => {}
         Progress::WouldWait(call) => {
-            submit(node, call, |node, worker, call| {
-                proceed(node, worker, Progress::WouldWait(call));
+            let on = Arc::clone(node);
+            node.services.workers.submit(call.uid(), move |worker| match worker {
+                Ok(worker) => proceed(&on, worker, Progress::WouldWait(call)),
+                // Nobody to ask: the file is as it was opened.
+                Err(_) => wait_or_refuse(&on, call, None),
             });
         }
         // The buffer has been dequeued: refused now, the frame would be lost. There are no more of
@@ -195,15 +198,22 @@ fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress) {
         Progress::Over => {}
         Progress::Finish(call, finish) => end(worker, call, finish),
         Progress::WouldWait(call) => {
-            if node.is_nonblocking(worker, &call) {
-                let errno = super::node::nothing_there(call.cmd());
-                return call.fail(errno);
-            }
-            let progress = node.dispatch(call, Fetched::default(), true);
-            // It has parked, or something is there by now.
-            if let Progress::Finish(call, finish) = progress {
-                end(worker, call, finish);
-            }
+            wait_or_refuse(node, call, Some(worker));
+        }
+    }
+}
+
+/// Has a call wait for which nothing is there yet, unless its file is `O_NONBLOCK`.
+fn wait_or_refuse(node: &Arc<NodeShared>, call: Call, mut worker: Option<&mut Worker>) {
+    if node.is_nonblocking(worker.as_deref_mut(), &call) {
+        let errno = super::node::nothing_there(call.cmd());
+        return call.fail(errno);
+    }
+    // It has parked, or something is there by now.
+    if let Progress::Finish(call, finish) = node.dispatch(call, Fetched::default(), true) {
+        match worker {
+            Some(worker) => end(worker, call, finish),
+            None => go_on(node, Progress::Finish(call, finish)),
         }
     }
 }

@@ -143,8 +143,11 @@ impl NodeShared {
     /// Whether the file is `O_NONBLOCK` now. It may have been changed by `fcntl(2)` since it was
     /// opened, which no request tells. Where nothing tells it, it is as it was opened: on kernels
     /// that don't say which descriptor a call was made on, if the caller has several that differ.
-    pub(super) fn is_nonblocking(&self, worker: &mut Worker, call: &Call) -> bool {
-        let flags = worker.open_flags_on(&call.site, self.device_number).unwrap_or_else(|errno| {
+    pub(super) fn is_nonblocking(&self, worker: Option<&mut Worker>, call: &Call) -> bool {
+        let asked = worker.map_or(Err(Errno::EBUSY), |worker| {
+            worker.open_flags_on(&call.site, self.device_number)
+        });
+        let flags = asked.unwrap_or_else(|errno| {
             tracing::debug!(node = self.name, "is a file O_NONBLOCK? {errno}");
             lock(&self.flags).get(&call.file).copied().unwrap_or_default()
         });
