@@ -22,16 +22,22 @@ struct File {
     difference: Vec<Difference>,
 }
 
+/// Whether a check is one of these programs'.
+pub(crate) fn is_of(check: &str, programs: &[&str]) -> bool {
+    check.split_once('/').is_some_and(|(program, _)| programs.contains(&program))
+}
+
 /// Those of a lane with a backing, by check.
 #[derive(Debug, Default)]
 pub(crate) struct Differences(BTreeMap<String, Vec<Difference>>);
 
 impl Differences {
-    pub(crate) fn read(text: &str, lane: &str, backing: &str) -> Self {
+    pub(crate) fn read(text: &str, lane: &str, backing: &str, programs: &[&str]) -> Self {
         let file: File = toml::from_str(text).expect("the differences can be read");
         let mut all = Self::default();
         for one in file.difference {
-            let here = one.lane.as_deref().is_none_or(|its| its == lane)
+            let here = is_of(&one.check, programs)
+                && one.lane.as_deref().is_none_or(|its| its == lane)
                 && one.backing.as_deref().is_none_or(|its| its == backing);
             if here {
                 all.0.entry(one.check.clone()).or_default().push(one);
@@ -136,7 +142,7 @@ mod tests {
         let mut vivids = Answers::default();
         vivids.add(VIVID);
         let needs: Vec<String> = needs.iter().map(|&check| check.to_owned()).collect();
-        let differences = Differences::read(list, lane, "memfd");
+        let differences = Differences::read(list, lane, "memfd", &["p"]);
         judge(&vivids, &Answers::of_guest(ours), &differences, &needs).problems
     }
 

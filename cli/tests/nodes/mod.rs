@@ -98,11 +98,11 @@ pub(crate) fn lane(guest: &Guest, lane: &str, name: &str) {
     for program in &there {
         vivids.add(&read(&format!("tests/oracle/{program}-{lane}.txt")));
     }
-    let differences = Differences::read(&read(DIFFERENCES), lane, guest.backing);
+    let differences = Differences::read(&read(DIFFERENCES), lane, guest.backing, &there);
     if std::env::var_os("SHRBUF_WRITE").is_some() {
         write_list(lane, &ours);
     }
-    let needs: Vec<String> = listed(lane);
+    let needs = listed(lane, &there);
     let verdict = judge(&vivids, &ours, &differences, &needs);
     say(lane, &ours, &verdict);
     for (program, status) in &ours.ended {
@@ -135,11 +135,12 @@ fn say(lane: &str, ours: &Answers, verdict: &Verdict) {
     }
 }
 
-/// The rows of this lane's that need `mmap` of the node.
-fn listed(lane: &str) -> Vec<String> {
+/// The rows of this lane and these programs that need `mmap` of the node.
+fn listed(lane: &str, programs: &[&str]) -> Vec<String> {
     let prefix = format!("{lane}/");
     let list = read(NEEDS_MMAP);
-    list.lines().filter_map(|line| line.strip_prefix(&prefix)).map(str::to_owned).collect()
+    let checks = list.lines().filter_map(|line| line.strip_prefix(&prefix));
+    checks.filter(|check| judge::is_of(check, programs)).map(str::to_owned).collect()
 }
 
 /// Replaces this lane's rows by what failed for want of `mmap` now.
