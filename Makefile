@@ -26,8 +26,7 @@ setup: ## install what is missing on this Debian machine, and say what and why
 	@tools/setup
 
 demo: build ## a clip and a photograph cross from video-sim to display-sim without a copy; writes a PNG
-	@cargo build --locked --example picture
-	@tools/demo $(SHRBUF) $(TARGET)/debug/examples/picture
+	@tools/demo $(SHRBUF) $(TARGET)/debug/picture
 
 test: build headers ## the tests that need only a compiler, then those in a user-mode Linux
 	@tools/test-lanes pure uml
