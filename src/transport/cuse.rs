@@ -15,8 +15,10 @@ use super::node::{NodeShared, Services};
 use super::pacer;
 use crate::device::Device;
 
-/// Threads that read a node's requests. One would do, as none of them waits; with two, a program
-/// that takes buffers back does not hold up the others while a frame is being filled.
+/// Threads that read a node's requests, where there are as many processors. One would do, as none of
+/// them waits for a program; with two, one that takes buffers back does not hold up the others while
+/// a frame is being filled. The kernel wakes all of them for each request, so that on one processor
+/// a second one makes every call dearer.
 const READERS: usize = 2;
 
 /// Why a node could not be made.
@@ -65,7 +67,8 @@ impl CuseNode {
         );
         let mut node =
             Self { shared: Arc::new(shared), stopper: session.stopper(), threads: Vec::new() };
-        for reader in 0..READERS {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        for reader in 0..READERS.min(processors) {
             let (session, shared) = (Arc::clone(&session), Arc::clone(&node.shared));
             node.spawn(format!("video{number}-{reader}"), move || {
                 if let Err(error) = session.serve(&Front(&shared)) {

@@ -205,7 +205,8 @@ fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress) {
 
 /// Has a call wait for which nothing is there yet, unless its file is `O_NONBLOCK`.
 fn wait_or_refuse(node: &Arc<NodeShared>, call: Call, mut worker: Option<&mut Worker>) {
-    if node.is_nonblocking(worker.as_deref_mut(), &call) {
+    let device = node.device_number;
+    if node.nonblocking.ask(worker.as_deref_mut(), call.file, &call.site, device) {
         let errno = super::node::nothing_there(call.cmd());
         return call.fail(errno);
     }

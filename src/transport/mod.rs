@@ -15,7 +15,9 @@
 mod call;
 mod cuse;
 mod errand;
+mod io;
 mod node;
+mod nonblock;
 mod pacer;
 mod parked;
 mod user;

@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cuse_rs::{Cuse, Errno, Header, Notifier};
+use cuse_rs::{Cuse, Errno, Notifier};
 use vb2::{FileId, Ticket};
 use zerocopy::IntoBytes;
 
 use super::call::Call;
 use super::errand;
+use super::nonblock::NonBlocking;
 use super::parked::{Parked, ParkedCalls};
 use super::user::{UserCopy, UserMemory, UserPiece};
+use crate::courier::Workers;
 use crate::courier::ticket::{SHRBUF_IOC_EXPORT, Tickets};
-use crate::courier::{Worker, Workers};
 use crate::device::clock::Clock;
-use crate::device::{Device, Effect, Io, Outcome, Piece};
+use crate::device::{Device, Effect, Outcome};
 use crate::shrbuf::{Buffer, Identity, Registry};
 use crate::v4l2::uapi::*;
 use crate::v4l2::{self, Answer, Context, Needs, PlaneNeed, UserPlane};
@@ -52,10 +53,9 @@ pub(super) struct NodeShared {
     /// The pacing thread is to look again.
     news: Condvar,
     parked: ParkedCalls,
-    /// What the files were opened with.
-    flags: Mutex<HashMap<FileId, u32>>,
+    pub(super) nonblocking: NonBlocking,
     /// The node's `st_rdev`; 0 where it isn't known.
-    device_number: u64,
+    pub(super) device_number: u64,
     /// Files that somebody polls, by what the kernel wants them to be called.
     pollers: Mutex<HashMap<FileId, u64>>,
     notifier: Notifier<Cuse>,
@@ -109,7 +109,7 @@ impl NodeShared {
             waiting: AtomicUsize::new(0),
             news: Condvar::new(),
             parked: ParkedCalls::default(),
-            flags: Mutex::default(),
+            nonblocking: NonBlocking::default(),
             device_number: device_number(number),
             pollers: Mutex::default(),
             notifier,
@@ -136,22 +136,8 @@ impl NodeShared {
             return Err(Errno::ENODEV);
         }
         let file = self.device().open()?;
-        lock(&self.flags).insert(file, flags);
+        self.nonblocking.open(file, flags);
         Ok(file)
-    }
-
-    /// Whether the file is `O_NONBLOCK` now. It may have been changed by `fcntl(2)` since it was
-    /// opened, which no request tells. Where nothing tells it, it is as it was opened: on kernels
-    /// that don't say which descriptor a call was made on, if the caller has several that differ.
-    pub(super) fn is_nonblocking(&self, worker: Option<&mut Worker>, call: &Call) -> bool {
-        let asked = worker.map_or(Err(Errno::EBUSY), |worker| {
-            worker.open_flags_on(&call.site, self.device_number)
-        });
-        let flags = asked.unwrap_or_else(|errno| {
-            tracing::debug!(node = self.name, "is a file O_NONBLOCK? {errno}");
-            lock(&self.flags).get(&call.file).copied().unwrap_or_default()
-        });
-        flags & libc::O_NONBLOCK as u32 != 0
     }
 
     pub(super) fn release(self: &Arc<Self>, file: FileId) {
@@ -163,7 +149,7 @@ impl NodeShared {
         let effects = device.take_effects();
         drop(device);
         self.pollers().remove(&file);
-        lock(&self.flags).remove(&file);
+        self.nonblocking.close(file);
         self.user.close(file);
         self.carry_out(effects);
     }
@@ -201,7 +187,10 @@ impl NodeShared {
         let needs = self.needs(&call);
         match self.fetch_here(&call, &needs) {
             Some(fetched) => {
-                let progress = self.dispatch(call, fetched, false);
+                // A DQBUF of a file that blocked before parks at once; see NonBlocking.
+                let may_park =
+                    call.cmd() == VIDIOC_DQBUF && self.nonblocking.is_known_to_block(call.file);
+                let progress = self.dispatch(call, fetched, may_park);
                 errand::go_on(self, progress);
             }
             None => errand::with_planes(self, call, needs),
@@ -317,6 +306,22 @@ impl NodeShared {
         Progress::Over
     }
 
+    /// Whether the call waits still.
+    pub(super) fn is_parked(&self, ticket: Ticket) -> bool {
+        self.parked.has(ticket)
+    }
+
+    /// A call that waits has turned out not to want to.
+    pub(super) fn give_up_waiting(self: &Arc<Self>, ticket: Ticket) {
+        let mut device = self.device();
+        let call = if device.cancel(ticket) { self.parked.take(ticket) } else { None };
+        self.let_go(device);
+        if let Some(Parked::Ioctl(call)) = call {
+            let errno = nothing_there(call.cmd());
+            call.fail(errno);
+        }
+    }
+
     fn park(
         self: &Arc<Self>,
         device: MutexGuard<'_, Device>,
@@ -324,6 +329,10 @@ impl NodeShared {
         interrupted: &AtomicBool,
     ) {
         let ticket = call.ticket;
+        if call.cmd() == VIDIOC_DQBUF {
+            let now = self.services.clock.now_ns();
+            self.nonblocking.parked(call.file, ticket, call.site, now);
+        }
         self.keep(device, ticket, Parked::Ioctl(call), interrupted);
     }
 
@@ -331,7 +340,7 @@ impl NodeShared {
         call.on_interrupt(self.interrupter(call.ticket, interrupted));
     }
 
-    fn interrupter(
+    pub(super) fn interrupter(
         self: &Arc<Self>,
         ticket: Ticket,
         interrupted: &Arc<AtomicBool>,
@@ -352,70 +361,8 @@ impl NodeShared {
         }
     }
 
-    // ---- read and write ------------------------------------------------------------------------
-
-    pub(super) fn read(
-        self: &Arc<Self>,
-        header: &Header,
-        request: &cuse_rs::Read,
-        reply: cuse_rs::ReadReply,
-    ) {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let ticket = Ticket(header.unique);
-        reply.on_interrupt(self.interrupter(ticket, &interrupted));
-        let ctx = self.io_context(FileId(request.fh), header);
-        let mut device = self.device();
-        match device.read(&ctx, piece(request.offset, request.flags), request.size) {
-            Ok(Io::Done(bytes)) => {
-                self.let_go(device);
-                reply.data(&bytes);
-            }
-            Ok(Io::Park) => self.keep(device, ticket, Parked::Read(reply), &interrupted),
-            Err(errno) => {
-                self.let_go(device);
-                reply.error(errno);
-            }
-        }
-    }
-
-    pub(super) fn write(
-        self: &Arc<Self>,
-        header: &Header,
-        request: &cuse_rs::Write<'_>,
-        reply: cuse_rs::WriteReply,
-    ) {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let ticket = Ticket(header.unique);
-        reply.on_interrupt(self.interrupter(ticket, &interrupted));
-        let ctx = self.io_context(FileId(request.fh), header);
-        let mut device = self.device();
-        match device.write(&ctx, piece(request.offset, request.flags), request.data) {
-            Ok(Io::Done(taken)) => {
-                self.let_go(device);
-                reply.written(taken);
-            }
-            Ok(Io::Park) => self.keep(device, ticket, Parked::Write(reply), &interrupted),
-            Err(errno) => {
-                self.let_go(device);
-                reply.error(errno);
-            }
-        }
-    }
-
-    fn io_context(&self, file: FileId, header: &Header) -> Context<'static> {
-        Context {
-            file,
-            uid: header.uid,
-            ticket: Ticket(header.unique),
-            now_ns: self.services.clock.now_ns(),
-            may_park: true,
-            imports: &[],
-            user: &[],
-        }
-    }
-
     /// Keeps the reply of a call that the device has parked.
-    fn keep(
+    pub(super) fn keep(
         self: &Arc<Self>,
         mut device: MutexGuard<'_, Device>,
         ticket: Ticket,
@@ -589,8 +536,4 @@ fn would_wait(cmd: u32, errno: Errno) -> bool {
 /// The same, as an answer.
 pub(super) fn nothing_there(cmd: u32) -> Errno {
     if cmd == VIDIOC_DQEVENT { Errno::ENOENT } else { Errno::EAGAIN }
-}
-
-fn piece(offset: u64, flags: u32) -> Piece {
-    Piece { offset, nonblock: flags & libc::O_NONBLOCK as u32 != 0 }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use super::node::NodeShared;
+use super::nonblock;
 use crate::device::{Device, Step};
 
 /// Runs until the node ends.
@@ -15,6 +16,7 @@ pub(super) fn run(node: &Arc<NodeShared>) {
             continue;
         }
         let now = node.services.clock.now_ns();
+        nonblock::ask_overdue(node, now);
         match device.next_step(now) {
             Step::Idle => device = wait(node, device, None),
             Step::Wait(until) => {

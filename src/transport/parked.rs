@@ -54,6 +54,10 @@ impl ParkedCalls {
         self.lock().remove(&ticket)
     }
 
+    pub(super) fn has(&self, ticket: Ticket) -> bool {
+        self.lock().contains_key(&ticket)
+    }
+
     pub(super) fn take_all(&self) -> Vec<Parked> {
         self.lock().drain().map(|(_, call)| call).collect()
     }
