@@ -18,6 +18,8 @@ pub mod sink;
 pub mod source;
 pub mod spec;
 pub mod status;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use effect::{CopyOut, Effect, Outcome};
