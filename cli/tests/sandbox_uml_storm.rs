@@ -48,7 +48,11 @@ fn storms_leave_nothing_behind() {
         other => other,
     };
     let numbers: Vec<&str> = size.split(',').collect();
-    assert_eq!(numbers.len(), 3, "SHRBUF_STORM=CLIENTS,DAEMONS,EXPORTS or full or short, not {size}");
+    assert_eq!(
+        numbers.len(),
+        3,
+        "SHRBUF_STORM=CLIENTS,DAEMONS,EXPORTS or full or short, not {size}"
+    );
     let shrbuf = env!("CARGO_BIN_EXE_shrbuf");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nodes");
     let mut command = Command::new("timeout");
