@@ -76,6 +76,8 @@ struct Counter {
 struct Client {
     socket: OwnedFd,
     uid: u32,
+    /// Its user has too many connections already.
+    refused: bool,
     until: Instant,
 }
 
@@ -125,8 +127,11 @@ impl Counter {
         let Ok(peer) = getsockopt(&socket, sockopt::PeerCredentials) else { return };
         let uid = peer.uid();
         let others = self.clients.iter().filter(|client| client.uid == uid).count();
-        if others < PER_UID {
-            self.clients.push(Client { socket, uid, until: Instant::now() + PATIENCE });
+        // Refused ones are heard, too: a socket that is closed with a ticket unread gives the client
+        // ECONNRESET in place of the answer. Who makes a flood of them has to live with that.
+        if others < 2 * PER_UID {
+            let refused = others >= PER_UID;
+            self.clients.push(Client { socket, uid, refused, until: Instant::now() + PATIENCE });
         } else {
             say(&socket, Err(Errno::EBUSY));
         }
@@ -138,6 +143,9 @@ impl Client {
         let mut bytes = [0; size_of::<Ticket>() + 1];
         // Without room for control messages the kernel drops descriptors before we have them.
         let got = recv(self.socket.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT);
+        if self.refused {
+            return say(&self.socket, Err(Errno::EBUSY));
+        }
         let ticket = match (got, bytes.first_chunk()) {
             (Ok(len), Some(ticket)) if len == size_of::<Ticket>() => ticket,
             (Ok(0) | Err(_), _) => return,
