@@ -3,7 +3,7 @@
 //! [`CuseNode::start`] makes a character device and the threads that serve it. A request comes in
 //! on a reader thread, which never waits for anything that a program can hold up:
 //!
-//! - what can be answered at once is ([`node::NodeShared::ioctl`]);
+//! - what can be answered at once is (`node`);
 //! - a call that has to wait is *parked* (`parked`): its reply is kept under a ticket, until the
 //!   device completes it, a signal interrupts it, or the node ends;
 //! - a call that needs the caller's memory or descriptors is carried on by a worker of the

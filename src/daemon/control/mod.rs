@@ -1,6 +1,6 @@
 //! The control socket: who may ask what, how much, and how fast. docs/CONTROL.md is its manual.
 //!
-//! [`wire`] has the language, [`line`] bounds length and time, [`rate`] bounds numbers,
+//! [`wire`] has the language, `line` bounds length and time, [`rate`] bounds numbers,
 //! [`handle`](mod@handle) answers, [`server`] gives each connection a thread, [`client`] is the
 //! other side.
 
