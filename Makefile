@@ -50,6 +50,7 @@ fuzz: ready ## feed the readers of foreign bytes ROUNDS random inputs each (defa
 bench: ready ## what the nodes cost, and RUNS sandboxes of each engine (default 20) beside a bare boot
 	@cargo build --locked --release --workspace --bins --example memo
 	@tools/bench-nodes $(TARGET)/release/shrbuf $(TARGET)/release/examples/memo
+	@tools/bench-nodes $(TARGET)/release/shrbuf $(TARGET)/release/examples/memo qemu
 	@tools/bench $(TARGET)/release/shrbuf $(RUNS)
 
 # What the others need.
