@@ -1,5 +1,7 @@
 //! What the devices answer to ioctls: [`DeviceOps`] over the queue and its driver.
 
+use std::sync::OnceLock;
+
 use nix::errno::Errno;
 use vb2::{BufferInfo, Create, Dequeue, MemoryType};
 
@@ -375,6 +377,12 @@ fn put_text(field: &mut [u8], text: &str) {
 
 /// The running kernel's, as `LINUX_VERSION_CODE` packs it: what a driver of its own would say.
 fn kernel_version() -> u32 {
+    // It doesn't change, and asking costs as much as answering the program does.
+    static VERSION: OnceLock<u32> = OnceLock::new();
+    *VERSION.get_or_init(ask_kernel_version)
+}
+
+fn ask_kernel_version() -> u32 {
     let release =
         nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
     let release = release.unwrap_or_default();

@@ -243,7 +243,8 @@ impl NodeShared {
             file: call.file,
             uid: call.uid(),
             ticket: call.ticket,
-            now_ns: self.services.clock.now_ns(),
+            // Not every kernel tells the time without a system call.
+            now_ns: if tells_time(call.cmd()) { self.services.clock.now_ns() } else { 0 },
             may_park,
             imports: &fetched.imports,
             user: &fetched.user,
@@ -516,6 +517,11 @@ fn is_usual(name: &str, errno: Errno) -> bool {
         Errno::EINVAL => asks,
         _ => false,
     }
+}
+
+/// Calls that cause events, which have a time stamp, or change the pace of frames.
+fn tells_time(cmd: u32) -> bool {
+    matches!(cmd, VIDIOC_S_CTRL | VIDIOC_S_EXT_CTRLS | VIDIOC_SUBSCRIBE_EVENT | VIDIOC_S_PARM)
 }
 
 /// Calls after which a buffer may be the program's that the pacing thread has in its hands.
