@@ -1,5 +1,5 @@
-//! Our nodes beside vivid's, on a kernel with udmabuf: exports of ours go into vivid's output and
-//! capture nodes, vivid's into ours, in unmodified programs.
+//! Our nodes beside vivid's, on a kernel with udmabuf: vivid captures into exports of ours, our
+//! camera into vivid's, and our display shows vivid's, in unmodified programs.
 #![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
 
 use std::collections::BTreeMap;
@@ -15,13 +15,6 @@ const NAME: &str = "buffers_cross_between_our_nodes_and_vivids";
 fn buffers_cross_between_our_nodes_and_vivids() {
     let programs = root().join("target/programs");
     made(Command::new("make").args(["-s", "programs"]));
-    let handover = programs.join("handover");
-    made(
-        Command::new("cc")
-            .args(["-std=gnu99", "-O2", "-static", "-o"])
-            .arg(&handover)
-            .arg("demo/handover.c"),
-    );
     let fetched = Command::new("tools/v4l-utils").arg("trixie").current_dir(root()).status();
     if fetched.expect("a script runs").code() == Some(77) {
         return println!("SKIP {NAME}: Debian 13's v4l2-ctl is not to be had");
