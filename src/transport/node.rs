@@ -81,6 +81,19 @@ pub(super) enum Progress {
     Finish(Call, Finish),
 }
 
+/// What is left to be done once the device is not locked any more.
+pub(super) struct Left {
+    effects: Vec<Effect>,
+    /// Pollers, as the kernel wants them to be called.
+    wakes: Vec<u64>,
+}
+
+impl Left {
+    pub(super) fn is_empty(&self) -> bool {
+        self.effects.is_empty() && self.wakes.is_empty()
+    }
+}
+
 /// What has to be written to the caller before the call is answered with success.
 pub(super) enum Finish {
     /// The array, and captured frames of user memory.
@@ -146,12 +159,12 @@ impl NodeShared {
             device = self.frame_done(device);
         }
         device.close(file);
-        let effects = device.take_effects();
+        let left = self.take_left(&mut device);
         drop(device);
         self.pollers().remove(&file);
         self.nonblocking.close(file);
         self.user.close(file);
-        self.carry_out(effects);
+        self.carry_out(left);
     }
 
     pub(super) fn poll(self: &Arc<Self>, file: FileId, uid: u32, request: &cuse_rs::Poll) -> u32 {
@@ -412,13 +425,13 @@ impl NodeShared {
 
     /// Ends the use of the device, and does what it left to be done.
     pub(super) fn let_go(self: &Arc<Self>, mut device: MutexGuard<'_, Device>) {
-        let effects = device.take_effects();
+        let left = self.take_left(&mut device);
         let news = device.take_news();
         drop(device);
         if news {
             self.news.notify_all();
         }
-        self.carry_out(effects);
+        self.carry_out(left);
     }
 
     pub(super) fn frame_is_done(&self) {
@@ -440,10 +453,25 @@ impl NodeShared {
         }
     }
 
-    pub(super) fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
-        for effect in effects {
+    /// What the device has left to be done. Who is to be woken is settled under its lock: who polls
+    /// later sees the news by itself, and a wake-up would be an edge (`EPOLLET`) that never was.
+    pub(super) fn take_left(&self, device: &mut Device) -> Left {
+        let mut wakes = Vec::new();
+        let mut effects = device.take_effects();
+        effects.retain(|effect| match effect {
+            Effect::Wake(file) => {
+                wakes.extend(self.pollers().remove(file));
+                false
+            }
+            Effect::Complete { .. } => true,
+        });
+        Left { effects, wakes }
+    }
+
+    pub(super) fn carry_out(self: &Arc<Self>, left: Left) {
+        for effect in left.effects {
             match effect {
-                Effect::Wake(file) => self.wake(file),
+                Effect::Wake(_) => {}
                 Effect::Complete { ticket, outcome } => match self.parked.take(ticket) {
                     Some(call) => self.complete(call, outcome),
                     None => {
@@ -452,12 +480,10 @@ impl NodeShared {
                 },
             }
         }
-    }
-
-    fn wake(&self, file: FileId) {
-        let Some(kh) = self.pollers().remove(&file) else { return };
-        if let Err(error) = self.notifier.poll_wakeup(kh) {
-            tracing::debug!(node = self.name, "no poller was woken: {error}");
+        for kh in left.wakes {
+            if let Err(error) = self.notifier.poll_wakeup(kh) {
+                tracing::debug!(node = self.name, "no poller was woken: {error}");
+            }
         }
     }
 

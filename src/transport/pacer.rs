@@ -41,11 +41,11 @@ fn wait<'a>(
     mut device: MutexGuard<'a, Device>,
     timeout: Option<Duration>,
 ) -> MutexGuard<'a, Device> {
-    let effects = device.take_effects();
-    if effects.is_empty() {
+    let left = node.take_left(&mut device);
+    if left.is_empty() {
         return node.await_news(device, timeout);
     }
     drop(device);
-    node.carry_out(effects);
+    node.carry_out(left);
     node.device()
 }
