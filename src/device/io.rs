@@ -1,11 +1,11 @@
 //! `read(2)` and `write(2)`: one piece of one frame at a time.
 
 use nix::errno::Errno;
-use vb2::{FileIo, Ticket, Transfer};
+use vb2::{FileIo, Transfer};
 
 use super::node::{Device, Parked};
 use crate::shrbuf::{Buffer, PlaneMemory};
-use crate::v4l2::Context;
+use crate::v4l2::{Context, buffer};
 
 /// What a `read` or `write` comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,11 +78,10 @@ impl Device {
         nonblock: bool,
     ) -> Result<FileIo<Buffer>, Errno> {
         self.driver.owner.uid = ctx.uid;
-        let Ticket(_) = ctx.ticket;
         let answer =
             self.queue.fileio(ctx.file, ctx.ticket, direction, count, nonblock, &mut self.driver);
         self.collect();
-        answer.map_err(|error| Errno::from_raw(error.errno()))
+        answer.map_err(buffer::errno)
     }
 
     pub(super) fn read_piece(&mut self, transfer: &Transfer<Buffer>) -> Result<Vec<u8>, Errno> {
@@ -109,7 +108,7 @@ impl Device {
     fn transferred(&mut self, bytes: u32) -> Result<(), Errno> {
         let done = self.queue.fileio_done(bytes, &mut self.driver);
         self.collect();
-        done.map_err(|error| Errno::from_raw(error.errno()))
+        done.map_err(buffer::errno)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::v4l2::events::Events;
 use crate::v4l2::modes::{Mode, ModeList, Sizes};
 use crate::v4l2::priority::Priority;
 use crate::v4l2::uapi::{V4L2_CID_TEST_PATTERN, v4l2_buffer, v4l2_plane};
-use crate::v4l2::{Direction, Node};
+use crate::v4l2::{Direction, Node, buffer};
 
 /// What a device is made of.
 pub struct Parts {
@@ -275,7 +275,7 @@ impl Device {
                 QueueEffect::Complete { ticket, result } => {
                     let outcome = match result {
                         Ok(completion) => self.complete(ticket, completion),
-                        Err(error) => Outcome::Failed(Errno::from_raw(error.errno())),
+                        Err(error) => Outcome::Failed(buffer::errno(error)),
                     };
                     self.parked.remove(&ticket);
                     self.effects.push(Effect::Complete { ticket, outcome });

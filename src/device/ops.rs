@@ -19,7 +19,7 @@ const DRIVER: &str = "shrbuf";
 /// The queue's refusal as the caller sees it; the reason goes into the log.
 fn refused(error: vb2::Error) -> Errno {
     tracing::debug!("refused: {error}");
-    Errno::from_raw(error.errno())
+    buffer::errno(error)
 }
 
 impl Device {

@@ -98,12 +98,6 @@ impl CuseNode {
         look(&self.shared.device())
     }
 
-    /// Calls that wait at present.
-    #[must_use]
-    pub fn parked_count(&self) -> usize {
-        self.shared.parked_count()
-    }
-
     /// Whether requests are served no longer, though nobody has stopped it: the device was aborted
     /// from outside.
     #[must_use]

@@ -138,10 +138,6 @@ impl NodeShared {
         self.stopping.load(Ordering::Acquire)
     }
 
-    pub(super) fn parked_count(&self) -> usize {
-        self.parked.len()
-    }
-
     // ---- files -----------------------------------------------------------------------------
 
     pub(super) fn open(&self, flags: u32) -> Result<FileId, Errno> {

@@ -5,7 +5,7 @@
 //! question. Only if that call has waited longer than a frame usually takes is the question asked, and
 //! a file that has become `O_NONBLOCK` meanwhile gets its `EAGAIN` then: late once, but never not.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vb2::{FileId, Ticket};
@@ -26,7 +26,7 @@ struct State {
     /// What each file was opened with.
     opened: HashMap<FileId, u32>,
     /// Files that blocked when they were last asked about.
-    blocking: HashMap<FileId, ()>,
+    blocking: HashSet<FileId>,
     /// Calls that were parked lately, the oldest first.
     unasked: VecDeque<Unasked>,
 }
@@ -58,7 +58,7 @@ impl NonBlocking {
 
     /// Whether the file may be taken to block without a question.
     pub(super) fn is_known_to_block(&self, file: FileId) -> bool {
-        self.lock().blocking.contains_key(&file)
+        self.lock().blocking.contains(&file)
     }
 
     /// Asks, by `worker` if there is one. Where nothing tells, the file is as it was opened: on
@@ -81,7 +81,7 @@ impl NonBlocking {
         if nonblocking {
             state.blocking.remove(&file);
         } else if asked.is_some() && state.opened.contains_key(&file) {
-            state.blocking.insert(file, ());
+            state.blocking.insert(file);
         }
         nonblocking
     }

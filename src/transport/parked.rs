@@ -61,8 +61,4 @@ impl ParkedCalls {
     pub(super) fn take_all(&self) -> Vec<Parked> {
         self.lock().drain().map(|(_, call)| call).collect()
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
 }
