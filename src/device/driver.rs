@@ -1,13 +1,14 @@
 //! What the queue asks of a device, by videobuf2's names: how large buffers are, where their memory
 //! comes from, and what happens when streaming starts and stops.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use vb2::{ActiveId, Error, Plane, QueueOps, Setup};
+use vb2::{ActiveId, Error, FileId, Plane, QueueOps, Setup};
 
 use super::clock::Clock;
 use super::pace::Pace;
+use super::place::Place;
 use super::sink::FrameSink;
 use super::source::{FrameSource, Interval};
 use crate::shrbuf::{Buffer, BufferId, Owner, Registry};
@@ -41,6 +42,11 @@ pub(super) struct Driver {
     pub(super) clock: Arc<dyn Clock>,
     /// Who is charged for what the present call allocates.
     pub(super) owner: Owner,
+    /// Whose `REQBUFS` or `CREATE_BUFS` the present call is; `None` for `read` and `write`, whose
+    /// buffers nobody maps.
+    pub(super) allocator: Option<FileId>,
+    /// Where the buffers of files that can be mapped lie.
+    pub(super) places: BTreeMap<FileId, Arc<dyn Place>>,
     pub(super) direction: Direction,
     pub(super) layout: Layout,
     pub(super) interval: Interval,
@@ -56,6 +62,11 @@ impl Driver {
     /// Bytes that a frame has in each plane.
     pub(super) fn frame_sizes(&self) -> Vec<u32> {
         self.layout.planes.iter().map(|plane| plane.sizeimage).collect()
+    }
+
+    /// Where the buffers of the present call go.
+    fn place(&self) -> Option<&Arc<dyn Place>> {
+        self.places.get(&self.allocator?)
     }
 
     fn start_end(&mut self) -> Result<(), String> {
@@ -86,10 +97,19 @@ impl QueueOps<Buffer> for Driver {
     }
 
     fn alloc(&mut self, index: u32, plane: usize, size: u32) -> Result<Buffer, Error> {
-        self.registry.allocate(&self.owner, size as usize).map_err(|error| {
+        let made = match self.place() {
+            Some(place) => place.allocate(&self.owner, size as usize),
+            None => self.registry.allocate(&self.owner, size as usize),
+        };
+        made.map_err(|error| {
             tracing::info!(uid = self.owner.uid, index, plane, "no memory for a buffer: {error}");
             Error::NoMemory
         })
+    }
+
+    fn mem_offset(&self, index: u32, plane: usize, memory: &Buffer) -> u32 {
+        let place = self.place().and_then(|place| place.offset(memory));
+        place.unwrap_or_else(|| vb2::cookie(index, plane))
     }
 
     fn memory_size(&self, memory: &Buffer) -> u64 {

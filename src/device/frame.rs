@@ -3,11 +3,14 @@
 //! The thread asks [`Device::next_step`] under the device's lock, does the [`Job`] without it, and
 //! brings it back to [`Device::finish`]. So filling a frame holds up no program's call.
 
+use std::sync::Arc;
+
 use vb2::{ActiveId, Done, Plane};
 
 use super::driver::End;
 use super::node::Device;
 use super::pixels::Adjust;
+use super::place::Place;
 use super::sink::FrameSink;
 use super::source::{Filled, Frame, FrameSource};
 use crate::shrbuf::{Behind, Buffer, PlaneMemory};
@@ -32,6 +35,8 @@ pub struct Job {
     id: ActiveId,
     frame: Frame,
     planes: Vec<Behind<Buffer>>,
+    /// Where programs have mapped the planes, and the bytes that a frame has in each of them.
+    mapped: Option<(Arc<dyn Place>, Vec<u32>)>,
     work: Work,
 }
 
@@ -49,14 +54,34 @@ impl Job {
             Work::Fill { source, adjust, filled } => {
                 *filled =
                     source.fill(&self.frame, adjust, &planes).map_err(|error| error.to_string());
+                if filled.as_ref().is_ok_and(|filled| *filled == Filled::Frame) {
+                    each_mapped(&self.planes, self.mapped.as_ref(), |place, plane, len| {
+                        place.publish(plane, len);
+                    });
+                }
             }
             Work::Show { sink } => {
+                each_mapped(&self.planes, self.mapped.as_ref(), |place, plane, len| {
+                    place.collect(plane, len);
+                });
                 // A dropped frame has been told by the sink itself, once.
                 if let Err(error) = sink.show(&self.frame, &planes) {
                     tracing::warn!(sequence = self.frame.sequence, "a frame is lost: {error}");
                 }
             }
         }
+    }
+}
+
+/// Brings the frame's planes and what is mapped of them in step, one way or the other.
+fn each_mapped(
+    planes: &[Behind<Buffer>],
+    mapped: Option<&(Arc<dyn Place>, Vec<u32>)>,
+    step: impl Fn(&dyn Place, &Buffer, usize),
+) {
+    let Some((place, sizes)) = mapped else { return };
+    for (plane, size) in planes.iter().zip(sizes) {
+        step(place.as_ref(), &plane.memory, plane.start.saturating_add(*size as usize));
     }
 }
 
@@ -129,11 +154,11 @@ impl Device {
             self.filled(id, &frame, Ok(Filled::Frame));
             return None;
         }
-        let adjust = self.adjust;
+        let (adjust, mapped) = (self.adjust, self.mapped());
         let End::Source(source) = &mut self.driver.end else { return None };
         let source = source.take()?;
         let work = Work::Fill { source, adjust, filled: Ok(Filled::NotYet) };
-        Some(Job { id, frame, planes, work })
+        Some(Job { id, frame, planes, mapped, work })
     }
 
     fn filled(&mut self, id: ActiveId, frame: &Frame, filled: Result<Filled, String>) {
@@ -175,6 +200,10 @@ impl Device {
         }
     }
 
+    fn mapped(&self) -> Option<(Arc<dyn Place>, Vec<u32>)> {
+        Some((self.owners_place()?, self.driver.frame_sizes()))
+    }
+
     /// A buffer stays on the display until another follows, and at least one interval.
     fn output_frame(&mut self, frame: Frame) -> Option<Job> {
         let on_display = self.driver.shown;
@@ -194,8 +223,9 @@ impl Device {
         let (id, planes) = front.filter(|(id, _)| Some(*id) != on_display)?;
         self.driver.shown = Some(id);
         self.counts.frames += 1;
+        let mapped = self.mapped();
         let End::Sink(sink) = &mut self.driver.end else { return None };
-        Some(Job { id, frame, planes, work: Work::Show { sink: sink.take()? } })
+        Some(Job { id, frame, planes, mapped, work: Work::Show { sink: sink.take()? } })
     }
 }
 

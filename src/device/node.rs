@@ -133,6 +133,8 @@ impl Device {
             registry: parts.registry,
             clock: parts.clock,
             owner: Owner { uid: 0, node: parts.number },
+            allocator: None,
+            places: BTreeMap::new(),
             direction,
             layout,
             interval,
@@ -186,6 +188,7 @@ impl Device {
             return;
         }
         self.queue.close(file, &mut self.driver);
+        self.driver.places.remove(&file);
         self.priority.close(file);
         for ticket in self.events.close(file) {
             self.effects.push(Effect::Complete { ticket, outcome: Outcome::Failed(Errno::ENODEV) });

@@ -36,6 +36,18 @@ impl Device {
         answer.map_err(refused)
     }
 
+    /// [`Self::on_queue`] for calls whose buffers the program may map.
+    fn allocating<T>(
+        &mut self,
+        ctx: &Context<'_>,
+        call: impl FnOnce(&mut Self) -> Result<T, vb2::Error>,
+    ) -> Result<T, Errno> {
+        self.driver.allocator = Some(ctx.file);
+        let answer = self.on_queue(ctx, call);
+        self.driver.allocator = None;
+        answer
+    }
+
     /// Fills in a buffer on its way to the program, and notes what of it has to be copied there.
     pub(super) fn describe(
         &mut self,
@@ -232,7 +244,7 @@ impl DeviceOps for Device {
         let (buf_type, memory, count) = (request.type_, request.memory, request.count);
         request.capabilities = buffer::CAPABILITIES;
         request.flags = 0;
-        let made = self.on_queue(ctx, |device| {
+        let made = self.allocating(ctx, |device| {
             device.queue.reqbufs(ctx.file, buf_type, memory, count, &mut device.driver)
         })?;
         request.count = made.count;
@@ -253,7 +265,7 @@ impl DeviceOps for Device {
             num_planes: u32::try_from(sizes.len()).unwrap_or(u32::MAX),
             sizes: &sizes,
         };
-        let made = self.on_queue(ctx, |device| {
+        let made = self.allocating(ctx, |device| {
             device.queue.create_bufs(ctx.file, &wanted, &mut device.driver)
         })?;
         create.index = made.index;

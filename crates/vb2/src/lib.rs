@@ -143,7 +143,7 @@ pub use export::MappedPlane;
 pub use fileio::{FileIo, Transfer};
 pub use info::{BufferInfo, PlaneHandle, PlaneInfo, Timecode};
 pub use kind::{BufType, Direction, FileId, MAX_PLANES, MemoryType, Ticket};
-pub use ops::{QueueOps, Setup};
+pub use ops::{QueueOps, Setup, cookie};
 pub use poll::events;
 pub use queue::{Config, Queue};
 pub use request::{BufferRequest, PlaneRequest, PlaneSource};

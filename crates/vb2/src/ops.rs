@@ -49,8 +49,7 @@ pub trait QueueOps<M> {
     /// driver whose nodes are mapped from one file gives the place in that file.
     fn mem_offset(&self, index: u32, plane: usize, memory: &M) -> u32 {
         let _ = memory;
-        let plane = u32::try_from(plane).unwrap_or(0);
-        (index << 15) | (plane << 12)
+        cookie(index, plane)
     }
 
     /// Output only, at `QBUF` and `PREPARE_BUF` before the memory is looked at: may refuse or set
@@ -88,4 +87,10 @@ pub trait QueueOps<M> {
 
     /// Streaming ends; when this returns the driver has no buffer any more.
     fn stop_streaming(&mut self) {}
+}
+
+/// The kernel's (6.12) `mmap` offset of a plane, for pages of 4096 bytes.
+pub fn cookie(index: u32, plane: usize) -> u32 {
+    let plane = u32::try_from(plane).unwrap_or(0);
+    (index << 15) | (plane << 12)
 }
