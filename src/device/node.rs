@@ -259,6 +259,12 @@ impl Device {
         self.counts
     }
 
+    /// Whose the queue's buffers are.
+    #[must_use]
+    pub fn queue_owner(&self) -> Option<FileId> {
+        self.queue.owner()
+    }
+
     /// The queue's buffers are this file's.
     #[must_use]
     pub fn owns_queue(&self, file: FileId) -> bool {

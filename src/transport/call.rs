@@ -3,6 +3,7 @@
 use cuse_rs::{Errno, IoctlReply};
 use vb2::{FileId, Ticket};
 
+use super::doors::Door;
 use crate::courier::{CallSite, Caller};
 use crate::v4l2::table;
 use crate::v4l2::uapi::{IOC_READ, ioc_dir, ioc_size};
@@ -16,6 +17,8 @@ const ERESTARTSYS: i32 = 512;
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) file: FileId,
+    /// Through which of the file's doors it came.
+    pub(super) door: Door,
     pub(super) ticket: Ticket,
     pub(super) site: CallSite,
     /// The argument, as large as the command says.
@@ -25,12 +28,16 @@ pub(super) struct Call {
     pub(super) nested_at: Option<u64>,
     /// The array as it was read.
     nested_before: Vec<u8>,
+    /// It has waited already for a file that was in its way.
+    pub(super) waited: bool,
     reply: IoctlReply,
     out_size: usize,
 }
 
 impl Call {
     pub(super) fn new(
+        file: FileId,
+        door: Door,
         header: &cuse_rs::Header,
         request: &cuse_rs::Ioctl<'_>,
         reply: IoctlReply,
@@ -41,16 +48,23 @@ impl Call {
         }
         let caller = Caller { tid: header.pid, uid: header.uid, gid: header.gid };
         Self {
-            file: FileId(request.fh),
-            ticket: Ticket(header.unique),
+            file,
+            door,
+            ticket: ticket(door, header),
             site: CallSite { caller, cmd: request.cmd, arg: request.arg },
             arg,
             nested: Vec::new(),
             nested_at: None,
             nested_before: Vec::new(),
+            waited: false,
             reply,
             out_size: request.out_size as usize,
         }
+    }
+
+    /// The open file description: what has an `O_NONBLOCK` of its own.
+    pub(super) fn opened(&self) -> (FileId, Door) {
+        (self.file, self.door)
     }
 
     pub(super) fn cmd(&self) -> u32 {
@@ -106,4 +120,10 @@ impl Call {
         // Nothing is written: the call begins again with the argument as it was.
         self.reply.ok(-ERESTARTSYS, &[]);
     }
+}
+
+/// The name of a request while it is parked. Two connections count their requests alike, by even
+/// numbers; so those of the second one are made odd.
+pub(super) fn ticket(door: Door, header: &cuse_rs::Header) -> Ticket {
+    Ticket(header.unique | u64::from(door == Door::Fuse))
 }

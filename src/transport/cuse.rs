@@ -11,6 +11,7 @@ use cuse_rs::{
 use vb2::FileId;
 
 use super::call::Call;
+use super::doors::Door;
 use super::node::{NodeShared, Services};
 use super::pacer;
 use crate::device::Device;
@@ -141,24 +142,24 @@ impl Handler for Front<'_> {
     }
 
     fn release(&self, _header: &Header, request: &Release, reply: EmptyReply) {
-        self.0.release(FileId(request.fh));
+        self.0.release(FileId(request.fh), Door::Cuse);
         reply.ok();
     }
 
     fn read(&self, header: &Header, request: &Read, reply: ReadReply) {
-        self.0.read(header, request, reply);
+        self.0.read(FileId(request.fh), Door::Cuse, header, request, reply);
     }
 
     fn write(&self, header: &Header, request: &Write<'_>, reply: WriteReply) {
-        self.0.write(header, request, reply);
+        self.0.write(FileId(request.fh), Door::Cuse, header, request, reply);
     }
 
     fn ioctl(&self, header: &Header, request: &Ioctl<'_>, reply: IoctlReply) {
-        self.0.ioctl(Call::new(header, request, reply));
+        self.0.ioctl(Call::new(FileId(request.fh), Door::Cuse, header, request, reply));
     }
 
     fn poll(&self, header: &Header, request: &Poll, reply: PollReply) {
-        let revents = self.0.poll(FileId(request.fh), header.uid, request);
+        let revents = self.0.poll(FileId(request.fh), Door::Cuse, header.uid, request);
         reply.events(revents);
     }
 }

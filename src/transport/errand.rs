@@ -12,6 +12,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::call::Call;
 use super::node::{Fetched, Finish, NodeShared, Progress};
+use super::{files, looks, swap};
 use super::user::{UserCopy, UserPiece, Wanted};
 use crate::courier::Worker;
 use crate::courier::ticket::ExportRequest;
@@ -53,18 +54,26 @@ pub(super) fn go_on(node: &Arc<NodeShared>, progress: Progress) {
         // The buffer has been dequeued: refused now, the frame would be lost. There are no more of
         // these than buffers.
         Progress::Finish(call, finish @ Finish::Memory(_)) => {
-            let name = node.name.clone();
+            let (name, on) = (node.name.clone(), Arc::clone(node));
             node.services.workers.submit_owed(call.uid(), move |worker| match worker {
-                Ok(worker) => end(worker, call, finish),
+                Ok(worker) => end(&on, worker, call, finish),
                 Err(errno) => {
                     tracing::info!(node = name, uid = call.uid(), "no worker for a call: {errno}");
                     call.fail(errno);
                 }
             });
         }
-        Progress::Finish(call, finish) => {
-            submit(node, call, |_, worker, call| end(worker, call, finish));
+        Progress::Finish(call, Finish::Swap(mapped)) => {
+            let on = Arc::clone(node);
+            node.services.workers.submit(call.uid(), move |worker| match worker {
+                Ok(worker) => swap::run(&on, worker, call, &mapped),
+                Err(errno) => swap::refuse(&on, call, errno),
+            });
         }
+        Progress::Finish(call, finish) => {
+            submit(node, call, |node, worker, call| end(node, worker, call, finish));
+        }
+        Progress::InTheWay(call, other) => files::wait_for_close(node, call, other),
     }
 }
 
@@ -132,7 +141,14 @@ fn submit(
     });
 }
 
+/// A call once more, from its beginning on.
+pub(super) fn again(node: &Arc<NodeShared>, worker: &mut Worker, call: Call) {
+    let needs = node.needs(&call);
+    fetch_and_dispatch(node, worker, call, &needs);
+}
+
 fn fetch_and_dispatch(node: &Arc<NodeShared>, worker: &mut Worker, call: Call, needs: &Needs) {
+    looks::look_first(node, worker, &call);
     let fetched = match node.fetch_here(&call, needs) {
         Some(fetched) => fetched,
         None => match fetch(node, worker, &call, needs) {
@@ -196,31 +212,32 @@ fn import(
 fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress) {
     match progress {
         Progress::Over => {}
-        Progress::Finish(call, finish) => end(worker, call, finish),
+        Progress::Finish(call, finish) => end(node, worker, call, finish),
         Progress::WouldWait(call) => {
             wait_or_refuse(node, call, Some(worker));
         }
+        Progress::InTheWay(call, other) => files::wait_for_close(node, call, other),
     }
 }
 
 /// Has a call wait for which nothing is there yet, unless its file is `O_NONBLOCK`.
 fn wait_or_refuse(node: &Arc<NodeShared>, call: Call, mut worker: Option<&mut Worker>) {
     let device = node.device_number;
-    if node.nonblocking.ask(worker.as_deref_mut(), call.file, &call.site, device) {
+    if node.nonblocking.ask(worker.as_deref_mut(), call.opened(), &call.site, device) {
         let errno = super::node::nothing_there(call.cmd());
         return call.fail(errno);
     }
     // It has parked, or something is there by now.
     if let Progress::Finish(call, finish) = node.dispatch(call, Fetched::default(), true) {
         match worker {
-            Some(worker) => end(worker, call, finish),
+            Some(worker) => end(node, worker, call, finish),
             None => go_on(node, Progress::Finish(call, finish)),
         }
     }
 }
 
 /// Writes back what belongs to the caller, and answers.
-fn end(worker: &mut Worker, call: Call, finish: Finish) {
+fn end(node: &Arc<NodeShared>, worker: &mut Worker, call: Call, finish: Finish) {
     match finish {
         Finish::Memory(copies) => {
             match write_back(worker, &call).and_then(|()| copy_out(worker, copies)) {
@@ -233,6 +250,7 @@ fn end(worker: &mut Worker, call: Call, finish: Finish) {
             call.fail(written.err().map_or(errno, of_memory));
         }
         Finish::Descriptor(buffer, flags) => give(worker, call, buffer, flags),
+        Finish::Swap(mapped) => swap::run(node, worker, call, &mapped),
     }
 }
 

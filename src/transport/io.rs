@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicBool;
 use cuse_rs::Header;
 use vb2::{FileId, Ticket};
 
+use super::call;
+use super::doors::Door;
 use super::node::NodeShared;
 use super::parked::Parked;
 use crate::device::{Io, Piece};
@@ -14,14 +16,16 @@ use crate::v4l2::Context;
 impl NodeShared {
     pub(super) fn read(
         self: &Arc<Self>,
+        file: FileId,
+        door: Door,
         header: &Header,
         request: &cuse_rs::Read,
         reply: cuse_rs::ReadReply,
     ) {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let ticket = Ticket(header.unique);
+        let ticket = call::ticket(door, header);
         reply.on_interrupt(self.interrupter(ticket, &interrupted));
-        let ctx = self.io_context(FileId(request.fh), header);
+        let ctx = self.io_context(file, ticket, header);
         let mut device = self.device();
         match device.read(&ctx, piece(request.offset, request.flags), request.size) {
             Ok(Io::Done(bytes)) => {
@@ -38,14 +42,16 @@ impl NodeShared {
 
     pub(super) fn write(
         self: &Arc<Self>,
+        file: FileId,
+        door: Door,
         header: &Header,
         request: &cuse_rs::Write<'_>,
         reply: cuse_rs::WriteReply,
     ) {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let ticket = Ticket(header.unique);
+        let ticket = call::ticket(door, header);
         reply.on_interrupt(self.interrupter(ticket, &interrupted));
-        let ctx = self.io_context(FileId(request.fh), header);
+        let ctx = self.io_context(file, ticket, header);
         let mut device = self.device();
         match device.write(&ctx, piece(request.offset, request.flags), request.data) {
             Ok(Io::Done(taken)) => {
@@ -60,11 +66,11 @@ impl NodeShared {
         }
     }
 
-    fn io_context(&self, file: FileId, header: &Header) -> Context<'static> {
+    fn io_context(&self, file: FileId, ticket: Ticket, header: &Header) -> Context<'static> {
         Context {
             file,
             uid: header.uid,
-            ticket: Ticket(header.unique),
+            ticket,
             now_ns: self.services.clock.now_ns(),
             may_park: true,
             imports: &[],

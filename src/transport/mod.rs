@@ -14,13 +14,22 @@
 
 mod call;
 mod cuse;
+mod doors;
 mod errand;
+mod files;
+pub mod fuse;
 mod io;
+mod looks;
+mod mapped;
 mod node;
 mod nonblock;
 mod pacer;
 mod parked;
+mod pollers;
+mod served;
+mod swap;
 mod user;
 
 pub use cuse::{CuseNode, StartError};
 pub use node::Services;
+pub use swap::Mapping;

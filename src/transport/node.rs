@@ -1,6 +1,5 @@
 //! A node's state, shared by its threads, and what each request does to it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,11 +10,17 @@ use zerocopy::IntoBytes;
 
 use super::call::Call;
 use super::errand;
+use super::doors::OpenFiles;
+use super::fuse::Mount;
+use super::looks;
+use super::mapped::MappedFile;
 use super::nonblock::NonBlocking;
 use super::parked::{Parked, ParkedCalls};
+use super::pollers::{Pollers, Wake};
+use super::swap::{self, Mapping};
 use super::user::{UserCopy, UserMemory, UserPiece};
 use crate::courier::Workers;
-use crate::courier::ticket::{SHRBUF_IOC_EXPORT, Tickets};
+use crate::courier::ticket::{SHRBUF_IOC_EXPORT, SHRBUF_IOC_UNMAPPED, Tickets};
 use crate::device::clock::Clock;
 use crate::device::{Device, Effect, Outcome};
 use crate::shrbuf::{Buffer, Identity, Registry};
@@ -36,6 +41,10 @@ pub struct Services {
     pub tickets: Tickets,
     /// What frames are paced by.
     pub clock: Arc<dyn Clock>,
+    /// Where files that can be mapped come from. `None`: nodes can't be mapped (`ENODEV`).
+    pub mount: Option<Arc<Mount>>,
+    /// How they are mapped.
+    pub mapping: Mapping,
 }
 
 /// One node.
@@ -54,11 +63,11 @@ pub(super) struct NodeShared {
     news: Condvar,
     parked: ParkedCalls,
     pub(super) nonblocking: NonBlocking,
+    /// Who has the node open, and how.
+    pub(super) files: OpenFiles,
     /// The node's `st_rdev`; 0 where it isn't known.
     pub(super) device_number: u64,
-    /// Files that somebody polls, by what the kernel wants them to be called.
-    pollers: Mutex<HashMap<FileId, u64>>,
-    notifier: Notifier<Cuse>,
+    pub(super) pollers: Pollers,
     stopping: AtomicBool,
 }
 
@@ -79,13 +88,14 @@ pub(super) enum Progress {
     WouldWait(Call),
     /// It is done but for what has to be written to the caller.
     Finish(Call, Finish),
+    /// The queue is another file's, which may be closed at this moment.
+    InTheWay(Call, FileId),
 }
 
 /// What is left to be done once the device is not locked any more.
 pub(super) struct Left {
     effects: Vec<Effect>,
-    /// Pollers, as the kernel wants them to be called.
-    wakes: Vec<u64>,
+    wakes: Vec<Wake>,
 }
 
 impl Left {
@@ -102,6 +112,8 @@ pub(super) enum Finish {
     Refusal(Errno),
     /// A descriptor.
     Descriptor(Buffer, u32),
+    /// Another file in place of the descriptor on which the call was made.
+    Swap(Arc<MappedFile>),
 }
 
 impl NodeShared {
@@ -124,8 +136,8 @@ impl NodeShared {
             parked: ParkedCalls::default(),
             nonblocking: NonBlocking::default(),
             device_number: device_number(number),
-            pollers: Mutex::default(),
-            notifier,
+            pollers: Pollers::new(notifier, services.mount.clone()),
+            files: OpenFiles::default(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -138,52 +150,16 @@ impl NodeShared {
         self.stopping.load(Ordering::Acquire)
     }
 
-    // ---- files -----------------------------------------------------------------------------
-
-    pub(super) fn open(&self, flags: u32) -> Result<FileId, Errno> {
-        if self.is_stopping() {
-            return Err(Errno::ENODEV);
-        }
-        let file = self.device().open()?;
-        self.nonblocking.open(file, flags);
-        Ok(file)
-    }
-
-    pub(super) fn release(self: &Arc<Self>, file: FileId) {
-        let mut device = self.device();
-        if device.owns_queue(file) {
-            device = self.frame_done(device);
-        }
-        device.close(file);
-        let left = self.take_left(&mut device);
-        drop(device);
-        self.pollers().remove(&file);
-        self.nonblocking.close(file);
-        self.user.close(file);
-        self.carry_out(left);
-    }
-
-    pub(super) fn poll(self: &Arc<Self>, file: FileId, uid: u32, request: &cuse_rs::Poll) -> u32 {
-        let mut device = self.device();
-        let revents = device.poll(file, uid, request.events);
-        // Under the device's lock: else news between the two would wake nobody.
-        if request.notify {
-            self.pollers().insert(file, request.kh);
-        }
-        self.let_go(device);
-        revents
-    }
-
-    fn pollers(&self) -> MutexGuard<'_, HashMap<FileId, u64>> {
-        lock(&self.pollers)
-    }
-
     // ---- ioctl -------------------------------------------------------------------------------
 
     /// An ioctl, on a reader thread.
     pub(super) fn ioctl(self: &Arc<Self>, mut call: Call) {
         if call.cmd() == SHRBUF_IOC_EXPORT {
             return errand::ticket(self, call);
+        }
+        if call.cmd() == SHRBUF_IOC_UNMAPPED {
+            self.files.will_not_map(call.file);
+            return call.succeed();
         }
         match v4l2::nested(call.cmd(), &call.arg) {
             Err(errno) => return call.fail(errno),
@@ -194,11 +170,11 @@ impl NodeShared {
             Ok(None) => {}
         }
         let needs = self.needs(&call);
-        match self.fetch_here(&call, &needs) {
+        match self.fetch_here(&call, &needs).filter(|_| looks::wanted(self, &call).is_none()) {
             Some(fetched) => {
                 // A DQBUF of a file that blocked before parks at once; see NonBlocking.
                 let may_park =
-                    call.cmd() == VIDIOC_DQBUF && self.nonblocking.is_known_to_block(call.file);
+                    call.cmd() == VIDIOC_DQBUF && self.nonblocking.is_known_to_block(call.opened());
                 let progress = self.dispatch(call, fetched, may_park);
                 errand::go_on(self, progress);
             }
@@ -258,6 +234,11 @@ impl NodeShared {
             imports: &fetched.imports,
             user: &fetched.user,
         };
+        if swap::may_be_mapped(&call)
+            && let Err(errno) = swap::make_place(self, call.file)
+        {
+            return self.refuse(call, errno);
+        }
         let mut device = self.device();
         if takes_buffers_back(call.cmd()) && device.owns_queue(call.file) {
             device = self.frame_done(device);
@@ -281,6 +262,9 @@ impl NodeShared {
                     Answer::Export { buffer, flags } => {
                         Progress::Finish(call, Finish::Descriptor(buffer, flags))
                     }
+                    _ if let Some(mapped) = swap::wanted(self, &call) => {
+                        Progress::Finish(call, Finish::Swap(mapped))
+                    }
                     _ if call.nested_at.is_some() || !copies.is_empty() => {
                         Progress::Finish(call, Finish::Memory(copies))
                     }
@@ -291,7 +275,13 @@ impl NodeShared {
                 }
             }
             Err(errno) => {
+                let other = device.queue_owner().filter(|owner| *owner != call.file);
                 self.let_go(device);
+                if let Some(other) = other.filter(|_| errno == Errno::EBUSY && !call.waited)
+                    && self.files.mapped(other).is_some()
+                {
+                    return Progress::InTheWay(call, other);
+                }
                 if !may_park && would_wait(call.cmd(), errno) {
                     return Progress::WouldWait(call);
                 }
@@ -341,7 +331,7 @@ impl NodeShared {
         let ticket = call.ticket;
         if call.cmd() == VIDIOC_DQBUF {
             let now = self.services.clock.now_ns();
-            self.nonblocking.parked(call.file, ticket, call.site, now);
+            self.nonblocking.parked(call.opened(), ticket, call.site, now);
         }
         self.keep(device, ticket, Parked::Ioctl(call), interrupted);
     }
@@ -456,7 +446,7 @@ impl NodeShared {
         let mut effects = device.take_effects();
         effects.retain(|effect| match effect {
             Effect::Wake(file) => {
-                wakes.extend(self.pollers().remove(file));
+                self.pollers.take(*file, self.files.is_swapped(*file), &mut wakes);
                 false
             }
             Effect::Complete { .. } => true,
@@ -476,11 +466,7 @@ impl NodeShared {
                 },
             }
         }
-        for kh in left.wakes {
-            if let Err(error) = self.notifier.poll_wakeup(kh) {
-                tracing::debug!(node = self.name, "no poller was woken: {error}");
-            }
-        }
+        self.pollers.wake(&left.wakes);
     }
 
     fn complete(self: &Arc<Self>, parked: Parked, outcome: Outcome) {

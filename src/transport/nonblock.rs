@@ -10,12 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vb2::{FileId, Ticket};
 
+use super::doors::Door;
 use super::node::NodeShared;
 use crate::courier::{CallSite, Worker};
 
 /// How long a call waits before it is asked about, in nanoseconds: longer than a frame at 25 a second,
 /// shorter than a person notices.
 const PATIENCE_NS: u64 = 50_000_000;
+
+/// An open file description: a file by one of its doors.
+pub(super) type Opened = (FileId, Door);
 
 /// What is known of a node's open files.
 #[derive(Debug, Default)]
@@ -24,9 +28,9 @@ pub(super) struct NonBlocking(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// What each file was opened with.
-    opened: HashMap<FileId, u32>,
+    opened: HashMap<Opened, u32>,
     /// Files that blocked when they were last asked about.
-    blocking: HashSet<FileId>,
+    blocking: HashSet<Opened>,
     /// Calls that were parked lately, the oldest first.
     unasked: VecDeque<Unasked>,
 }
@@ -35,7 +39,7 @@ struct State {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unasked {
     due_ns: u64,
-    file: FileId,
+    file: Opened,
     ticket: Ticket,
     site: CallSite,
 }
@@ -45,19 +49,24 @@ impl NonBlocking {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn open(&self, file: FileId, flags: u32) {
+    pub(super) fn open(&self, file: Opened, flags: u32) {
         self.lock().opened.insert(file, flags);
     }
 
-    pub(super) fn close(&self, file: FileId) {
+    pub(super) fn close(&self, file: Opened) {
         let mut state = self.lock();
         state.opened.remove(&file);
         state.blocking.remove(&file);
         state.unasked.retain(|call| call.file != file);
     }
 
+    /// What it was opened with.
+    pub(super) fn opened(&self, file: Opened) -> Option<u32> {
+        self.lock().opened.get(&file).copied()
+    }
+
     /// Whether the file may be taken to block without a question.
-    pub(super) fn is_known_to_block(&self, file: FileId) -> bool {
+    pub(super) fn is_known_to_block(&self, file: Opened) -> bool {
         self.lock().blocking.contains(&file)
     }
 
@@ -67,7 +76,7 @@ impl NonBlocking {
     pub(super) fn ask(
         &self,
         worker: Option<&mut Worker>,
-        file: FileId,
+        file: Opened,
         site: &CallSite,
         device: u64,
     ) -> bool {
@@ -87,7 +96,7 @@ impl NonBlocking {
     }
 
     /// A call was parked. One that was asked about just now is asked about once more if it waits long.
-    pub(super) fn parked(&self, file: FileId, ticket: Ticket, site: CallSite, now_ns: u64) {
+    pub(super) fn parked(&self, file: Opened, ticket: Ticket, site: CallSite, now_ns: u64) {
         let due_ns = now_ns.saturating_add(PATIENCE_NS);
         self.lock().unasked.push_back(Unasked { due_ns, file, ticket, site });
     }

@@ -1,0 +1,158 @@
+//! The doors of an open file: the character device's file that `open(2)` gave, and, once its
+//! descriptor was swapped, the file that can be mapped. Both lead to the same state; the file is
+//! closed when the last of them is, and nobody maps it any more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use vb2::FileId;
+
+use super::mapped::MappedFile;
+
+/// Through which of its doors a request for a file came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Door {
+    /// The character device.
+    Cuse,
+    /// The file that can be mapped.
+    Fuse,
+}
+
+/// What is left of a file when a door has closed.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// The other door, or the mappings, which keep it open: it is to be looked at again.
+    Open,
+    /// Mappings alone, perhaps.
+    Mappings(Arc<MappedFile>),
+    /// Nothing: it is closed.
+    Nothing,
+}
+
+/// A node's open files.
+#[derive(Debug, Default)]
+pub(super) struct OpenFiles {
+    files: Mutex<HashMap<FileId, Doors>>,
+    /// A file was closed for good.
+    closed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Doors {
+    cuse: bool,
+    fuse: bool,
+    /// What can be mapped of it, since its first `REQBUFS`.
+    mapped: Option<Arc<MappedFile>>,
+    /// Its owner has said that it never maps.
+    unmapped: bool,
+}
+
+impl OpenFiles {
+    fn lock(&self) -> MutexGuard<'_, HashMap<FileId, Doors>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn opened(&self, file: FileId) {
+        self.lock().insert(file, Doors { cuse: true, ..Doors::default() });
+    }
+
+    /// What can be mapped of a file, if anything was made.
+    pub(super) fn mapped(&self, file: FileId) -> Option<Arc<MappedFile>> {
+        self.lock().get(&file)?.mapped.clone()
+    }
+
+    /// The same, made by `make` where there is none yet. `None`: the file is closed, or will never be
+    /// mapped.
+    pub(super) fn mapped_or<E>(
+        &self,
+        file: FileId,
+        make: impl FnOnce() -> Result<Arc<MappedFile>, E>,
+    ) -> Result<Option<Arc<MappedFile>>, E> {
+        let mut files = self.lock();
+        let Some(doors) = files.get_mut(&file).filter(|doors| !doors.unmapped) else {
+            return Ok(None);
+        };
+        if doors.mapped.is_none() {
+            doors.mapped = Some(make()?);
+        }
+        Ok(doors.mapped.clone())
+    }
+
+    /// The file's owner never maps: its descriptor needs no swap.
+    pub(super) fn will_not_map(&self, file: FileId) {
+        if let Some(doors) = self.lock().get_mut(&file) {
+            doors.unmapped = true;
+        }
+    }
+
+    /// The second door is about to be given out. `false`: it is open already, or the file closed.
+    pub(super) fn enter(&self, file: FileId) -> bool {
+        match self.lock().get_mut(&file) {
+            Some(doors) if !doors.fuse && (doors.cuse || doors.mapped.is_some()) => {
+                doors.fuse = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the second door is open.
+    pub(super) fn is_swapped(&self, file: FileId) -> bool {
+        self.lock().get(&file).is_some_and(|doors| doors.fuse)
+    }
+
+    /// A door has closed.
+    pub(super) fn leave(&self, file: FileId, door: Door) -> Left {
+        let mut files = self.lock();
+        let Some(doors) = files.get_mut(&file) else { return Left::Open };
+        match door {
+            Door::Cuse => doors.cuse = false,
+            Door::Fuse => doors.fuse = false,
+        }
+        if doors.cuse || doors.fuse {
+            return Left::Open;
+        }
+        match &doors.mapped {
+            Some(mapped) => Left::Mappings(Arc::clone(mapped)),
+            None => {
+                files.remove(&file);
+                self.closed.notify_all();
+                Left::Nothing
+            }
+        }
+    }
+
+    /// Files that only mappings may keep open.
+    pub(super) fn lingering(&self) -> Vec<(FileId, Arc<MappedFile>)> {
+        let files = self.lock();
+        let lingering = files.iter().filter(|(_, doors)| !doors.cuse && !doors.fuse);
+        lingering.filter_map(|(file, doors)| Some((*file, doors.mapped.clone()?))).collect()
+    }
+
+    /// A file that only mappings kept open is closed. `false`: somebody was faster.
+    pub(super) fn forget(&self, file: FileId) -> bool {
+        let mut files = self.lock();
+        let lingers = files.get(&file).is_some_and(|doors| !doors.cuse && !doors.fuse);
+        if lingers {
+            files.remove(&file);
+            self.closed.notify_all();
+        }
+        lingers
+    }
+
+    /// Waits until the file is closed, `patience` at most; whether it is.
+    pub(super) fn await_closed(&self, file: FileId, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let mut files = self.lock();
+        while files.contains_key(&file) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.closed.wait_timeout(files, left);
+            files = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}

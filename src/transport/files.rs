@@ -1,0 +1,103 @@
+//! Opening, polling and closing a node's files, by whichever of their doors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuse_rs::Errno;
+use vb2::FileId;
+
+use super::doors::{Door, Left};
+use super::errand;
+use super::mapped::MappedFile;
+use super::node::NodeShared;
+
+/// How long a call waits for the close of a file that is in its way. The kernel tells of a `close(2)`
+/// on the mount after it has returned, so a program that opens the node again may be faster.
+const CLOSING: Duration = Duration::from_millis(200);
+
+impl NodeShared {
+    pub(super) fn open(&self, flags: u32) -> Result<FileId, Errno> {
+        if self.is_stopping() {
+            return Err(Errno::ENODEV);
+        }
+        self.see_off();
+        let file = self.device().open()?;
+        self.files.opened(file);
+        self.nonblocking.open((file, Door::Cuse), flags);
+        Ok(file)
+    }
+
+    /// The last descriptor of one of the file's doors is gone.
+    pub(super) fn release(self: &Arc<Self>, file: FileId, door: Door) {
+        self.pollers.remove(file, door);
+        self.nonblocking.close((file, door));
+        match self.files.leave(file, door) {
+            Left::Open => {}
+            Left::Nothing => self.close(file),
+            Left::Mappings(mapped) => self.close_if_unmapped(file, &mapped),
+        }
+    }
+
+    fn close(self: &Arc<Self>, file: FileId) {
+        let mut device = self.device();
+        if device.owns_queue(file) {
+            device = self.frame_done(device);
+        }
+        device.close(file);
+        let left = self.take_left(&mut device);
+        drop(device);
+        self.user.close(file);
+        self.carry_out(left);
+    }
+
+    /// A file without descriptors is open as long as it is mapped, as a driver's is.
+    fn close_if_unmapped(self: &Arc<Self>, file: FileId, mapped: &MappedFile) {
+        if !mapped.arena().held() && self.files.forget(file) {
+            self.close(file);
+            mapped.arena().close();
+        }
+    }
+
+    /// Closes the files whose last mapping is gone. A system call for each file that only mappings
+    /// keep open, of which there is mostly none.
+    pub(super) fn see_off(self: &Arc<Self>) {
+        for (file, mapped) in self.files.lingering() {
+            self.close_if_unmapped(file, &mapped);
+        }
+    }
+
+    pub(super) fn poll(
+        self: &Arc<Self>,
+        file: FileId,
+        door: Door,
+        uid: u32,
+        request: &cuse_rs::Poll,
+    ) -> u32 {
+        let mut device = self.device();
+        let revents = device.poll(file, uid, request.events);
+        // Under the device's lock: else news between the two would wake nobody.
+        if request.notify {
+            self.pollers.insert(file, door, request.kh);
+        }
+        self.let_go(device);
+        revents
+    }
+}
+
+/// A call that found the queue to be another file's: it is made once more when that is closed, or
+/// refused if it is open still.
+pub(super) fn wait_for_close(node: &Arc<NodeShared>, mut call: super::call::Call, other: FileId) {
+    node.see_off();
+    call.waited = true;
+    let on = Arc::clone(node);
+    node.services.workers.submit(call.uid(), move |worker| {
+        let open = on.files.mapped(other).is_some_and(|mapped| mapped.is_open_there());
+        if !open {
+            on.files.await_closed(other, CLOSING);
+        }
+        match worker {
+            Ok(worker) => errand::again(&on, worker, call),
+            Err(errno) => call.fail(errno),
+        }
+    });
+}
