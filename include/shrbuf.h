@@ -37,6 +37,18 @@ struct shrbuf_export {
 
 #define SHRBUF_IOC_EXPORT _IOWR('s', 0x52, struct shrbuf_export)
 
+#define SHRBUF_IOC_UNMAPPED _IO('s', 0x53)
+
+/*
+ * Says that this program never maps the open node. Its VIDIOC_REQBUFS and VIDIOC_CREATE_BUFS of
+ * V4L2_MEMORY_MMAP buffers then need no descriptor that can be mapped, which only ptrace can bring.
+ * Returns 0, or -1 with errno (ENOTTY on every other driver's node).
+ */
+static inline int shrbuf_will_not_map(int node)
+{
+	return ioctl(node, SHRBUF_IOC_UNMAPPED);
+}
+
 /* Gives up a ticket. Returns the descriptor (close-on-exec), or -1 with errno. */
 static inline int shrbuf_redeem(const uint8_t ticket[16])
 {

@@ -16,8 +16,12 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// `_IOWR('s', 0x52, struct shrbuf_export)`: the only command of ours that a node knows.
+/// `_IOWR('s', 0x52, struct shrbuf_export)`: a ticket to an exported buffer.
 pub const SHRBUF_IOC_EXPORT: u32 = 0xc030_7352;
+
+/// `_IO('s', 0x53)`: this open file will not be mapped, so its descriptor is not swapped for one
+/// that can be (see `src/transport/swap.rs`): what a program says that must not be traced.
+pub const SHRBUF_IOC_UNMAPPED: u32 = 0x0000_7353;
 
 /// How long a ticket is good: a client redeems it at once, and a scheduler's delay is far below.
 pub const LIFETIME: Duration = Duration::from_secs(5);

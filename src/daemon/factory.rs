@@ -9,11 +9,13 @@ use super::nodes::{
 use crate::courier::ticket::Tickets;
 use crate::courier::{self, Program, Workers};
 use crate::device::clock::Monotonic;
-use crate::device::spec::{NodeSpec, SharedLimits};
+use crate::device::spec::{ExportKind, MappingKind, MemorySpec, NodeSpec, SharedLimits};
 use crate::device::{Device, SlotView};
+use crate::shrbuf::backing::Udmabufs;
 use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
 use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
-use crate::transport::{self, CuseNode, Services};
+use crate::transport::fuse::Mount;
+use crate::transport::{self, CuseNode, Mapping, Services};
 
 /// Descriptors that the daemon may have open: more than all limits of [`Limits`] and the courier's
 /// need for several users together. One user's buffers must not leave none for the others.
@@ -23,7 +25,10 @@ const DESCRIPTORS: u64 = 65536;
 ///
 /// # Errors
 /// [`StartError::Io`] where the daemon can't have threads or helper processes.
-pub fn factory(limits: SharedLimits) -> Result<Box<dyn NodeFactory>, StartError> {
+pub fn factory(
+    limits: SharedLimits,
+    memory: MemorySpec,
+) -> Result<Box<dyn NodeFactory>, StartError> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |source| StartError::Io { what, source }
@@ -33,12 +38,75 @@ pub fn factory(limits: SharedLimits) -> Result<Box<dyn NodeFactory>, StartError>
     let workers = Workers::start(courier::Limits::default(), Program::default())
         .map_err(failed("start the helper processes"))?;
     let limits = Limits { uid_bytes: limits.bytes_per_uid, ..Limits::default() };
-    let registry = Registry::new(limits, Backings::probe());
+    let backings = backings(memory)?;
+    let real_dmabufs = backings.chosen().name() == "udmabuf";
+    let registry = Registry::new(limits, backings);
+    let (mount, mapping) = mapping(memory, real_dmabufs)?;
     let reaper = Reaper::start(Arc::clone(&registry))
         .map_err(failed("start the thread that frees orphans"))?;
-    let services =
-        Services { registry, workers, tickets: Tickets::new(), clock: Arc::new(Monotonic) };
+    let services = Services {
+        registry,
+        workers,
+        tickets: Tickets::new(),
+        clock: Arc::new(Monotonic),
+        mount,
+        mapping,
+    };
     Ok(Box::new(CuseNodes { services: Arc::new(services), all: Arc::default(), _reaper: reaper }))
+}
+
+/// What the configuration wants of exports, or the best that there is.
+fn backings(memory: MemorySpec) -> Result<Backings, StartError> {
+    match memory.exports {
+        None => Ok(Backings::probe()),
+        Some(ExportKind::Memfd) => Ok(Backings::memfd()),
+        Some(ExportKind::Udmabuf) => match Udmabufs::probe() {
+            Ok(udmabufs) => Ok(Backings::only(Arc::new(udmabufs))),
+            Err(error) => Err(StartError::Unfit(format!(
+                "memory.exports = \"udmabuf\" needs {}: {error} (modprobe udmabuf)",
+                crate::sys::udmabuf::PATH
+            ))),
+        },
+    }
+}
+
+/// How nodes are mapped: as the configuration wants it, or in the best way that there is. The buffers
+/// themselves are mapped only where their exports are slices of the same memory.
+fn mapping(
+    memory: MemorySpec,
+    real_dmabufs: bool,
+) -> Result<(Option<Arc<Mount>>, Mapping), StartError> {
+    let nothing = Ok((None, Mapping::Copies));
+    if memory.mapping == Some(MappingKind::None) {
+        return nothing;
+    }
+    let mount = match Mount::start() {
+        Ok(mount) => mount,
+        Err(error) if memory.mapping.is_none() => {
+            tracing::warn!("nodes can't be mapped (mmap is ENODEV): {error}");
+            return nothing;
+        }
+        Err(error) => {
+            return Err(StartError::Unfit(format!("memory.mapping can't be had: {error}")));
+        }
+    };
+    let able = mount.has_passthrough() && real_dmabufs;
+    let mapping = match memory.mapping {
+        Some(MappingKind::Passthrough) if !able => {
+            let missing = if real_dmabufs {
+                "a kernel with FUSE passthrough (6.9 or newer)"
+            } else {
+                "exports by udmabuf (modprobe udmabuf)"
+            };
+            return Err(StartError::Unfit(format!(
+                "memory.mapping = \"passthrough\" needs {missing}"
+            )));
+        }
+        Some(MappingKind::Copies) => Mapping::Copies,
+        _ if able => Mapping::Passthrough,
+        _ => Mapping::Copies,
+    };
+    Ok((Some(mount), mapping))
 }
 
 fn raise_descriptor_limit() {

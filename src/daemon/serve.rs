@@ -14,7 +14,7 @@ use super::numbers::Numbers;
 use super::socket::{Lock, SocketError, listen_at};
 use super::supervisor::{NodeError, Supervisor};
 use crate::courier;
-use crate::device::spec::SharedLimits;
+use crate::device::spec::{MemorySpec, SharedLimits};
 
 /// What the daemon is told when it starts.
 #[derive(Debug, Clone)]
@@ -72,7 +72,8 @@ impl DaemonError {
 }
 
 /// Makes the nodes' factory, once the limits are known.
-pub type MakeFactory<'a> = &'a dyn Fn(SharedLimits) -> Result<Box<dyn NodeFactory>, StartError>;
+pub type MakeFactory<'a> =
+    &'a dyn Fn(SharedLimits, MemorySpec) -> Result<Box<dyn NodeFactory>, StartError>;
 
 /// A daemon that runs: every node of its configuration is there, and the control socket answers.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Daemon {
             Some(path) => Config::load(path, &|number| options.numbers.owner(number))?,
             None => Config::built_in()?,
         };
-        let factory = factory(config.limits)?;
+        let factory = factory(config.limits, config.memory)?;
         let supervisor =
             Arc::new(Supervisor::new(factory, options.links.clone(), options.numbers.clone()));
         let socket = options.socket.clone();

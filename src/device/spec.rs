@@ -180,6 +180,40 @@ impl Default for SharedLimits {
     }
 }
 
+/// Where the buffers of all nodes lie. What is left out is the best that the machine has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemorySpec {
+    /// What `VIDIOC_EXPBUF` gives.
+    #[serde(default)]
+    pub exports: Option<ExportKind>,
+    /// How the nodes are mapped.
+    #[serde(default)]
+    pub mapping: Option<MappingKind>,
+}
+
+/// What an exported descriptor is, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportKind {
+    /// A dma-buf that other drivers take.
+    Udmabuf,
+    /// A memory file.
+    Memfd,
+}
+
+/// How `mmap` of a node is carried out, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MappingKind {
+    /// The kernel passes it through to the buffers themselves (Linux 6.9 and newer).
+    Passthrough,
+    /// Programs map copies.
+    Copies,
+    /// Not at all: `ENODEV`.
+    None,
+}
+
 /// One node. Checked: names fit `[a-z0-9-]+`, there is at least one mode, a capture node's sink
 /// and an output node's source are not there.
 #[derive(Debug, Clone)]

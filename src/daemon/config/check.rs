@@ -134,7 +134,7 @@ pub(super) fn config(
     devices.sort_by_key(|device| device.follows().is_some());
     let default = SharedLimits::default();
     let bytes_per_uid = raw.limits.bytes_per_uid.unwrap_or(default.bytes_per_uid);
-    Ok(Config { devices, limits: SharedLimits { bytes_per_uid } })
+    Ok(Config { devices, limits: SharedLimits { bytes_per_uid }, memory: raw.memory })
 }
 
 /// One device, at `key`.

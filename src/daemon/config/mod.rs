@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::device::spec::{NodeSpec, SharedLimits};
+use crate::device::spec::{MemorySpec, NodeSpec, SharedLimits};
 use check::Fault;
 use files::Paths;
 use raw::{RawConfig, RawDevice};
@@ -30,6 +30,8 @@ pub struct Config {
     pub devices: Vec<NodeSpec>,
     /// What they may use together.
     pub limits: SharedLimits,
+    /// Where buffers lie.
+    pub memory: MemorySpec,
 }
 
 /// What is wrong in a configuration: where, what, and what to do.

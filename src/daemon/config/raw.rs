@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::spec::{FileFormat, Pattern, Role};
+use crate::device::spec::{FileFormat, MemorySpec, Pattern, Role};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -14,6 +14,9 @@ pub struct RawConfig {
     /// For all nodes together.
     #[serde(default)]
     pub limits: RawSharedLimits,
+    /// Where buffers lie.
+    #[serde(default)]
+    pub memory: MemorySpec,
 }
 
 /// `[limits]`
