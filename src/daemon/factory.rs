@@ -12,6 +12,7 @@ use crate::device::clock::Monotonic;
 use crate::device::spec::{NodeSpec, SharedLimits};
 use crate::device::{Device, SlotView};
 use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
+use crate::sys::heap;
 use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
 use crate::transport::{self, CuseNode, Services};
 
@@ -29,6 +30,7 @@ pub fn factory(limits: SharedLimits) -> Result<Box<dyn NodeFactory>, StartError>
         move |source| StartError::Io { what, source }
     };
     raise_descriptor_limit();
+    heap::keep_what_is_freed();
     // Next: a helper inherits what the daemon has at that moment.
     let workers = Workers::start(courier::Limits::default(), Program::default())
         .map_err(failed("start the helper processes"))?;
