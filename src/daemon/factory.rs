@@ -13,6 +13,7 @@ use crate::device::spec::{ExportKind, MappingKind, MemorySpec, NodeSpec, SharedL
 use crate::device::{Device, SlotView};
 use crate::shrbuf::backing::Udmabufs;
 use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
+use crate::sys::heap;
 use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
 use crate::transport::fuse::Mount;
 use crate::transport::{self, CuseNode, Mapping, Services};
@@ -34,6 +35,7 @@ pub fn factory(
         move |source| StartError::Io { what, source }
     };
     raise_descriptor_limit();
+    heap::keep_what_is_freed();
     // Next: a helper inherits what the daemon has at that moment.
     let workers = Workers::start(courier::Limits::default(), Program::default())
         .map_err(failed("start the helper processes"))?;

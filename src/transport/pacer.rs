@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::node::NodeShared;
 use super::nonblock;
 use crate::device::{Device, Step};
+use crate::sys::heap;
 
 /// Runs until the node ends.
 pub(super) fn run(node: &Arc<NodeShared>) {
     let mut device = node.device();
+    let mut worked = false;
     while !node.is_stopping() {
         if node.is_waited_for() {
             device = wait(node, device, None);
@@ -18,11 +20,17 @@ pub(super) fn run(node: &Arc<NodeShared>) {
         let now = node.services.clock.now_ns();
         nonblock::ask_overdue(node, now);
         match device.next_step(now) {
+            Step::Idle if std::mem::take(&mut worked) => {
+                node.let_go(device);
+                heap::give_back();
+                device = node.device();
+            }
             Step::Idle => device = wait(node, device, None),
             Step::Wait(until) => {
                 device = wait(node, device, Some(Duration::from_nanos(until.saturating_sub(now))));
             }
             Step::Work(mut job) => {
+                worked = true;
                 node.let_go(device);
                 job.run();
                 device = node.device();
