@@ -14,9 +14,9 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::inject;
 use super::memory::{self, Way};
 use super::wire::{Operation, Reply, Request};
+use super::{inject, looks};
 use crate::sys::process::adopt;
 use crate::sys::{ptrace, scm_rights};
 
@@ -138,6 +138,8 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
             Err(error) => Err(error),
         },
         Some(Operation::Give) => return inject::give(link, request, fds, deadline),
+        Some(Operation::Swap) => return inject::swap(link, request, fds, deadline),
+        Some(Operation::Maps) => looks::maps(request, &link.transfer),
         None => Err(Errno::ENOSYS),
     };
     link.say(&plain.map_or_else(Reply::error, Reply::value), &[]);

@@ -125,7 +125,10 @@ pub(super) fn open_flags(request: &Request, deadline: Instant) -> Result<u32, Er
         // The kernel takes the lower half of the register.
         return flags(i32::try_from(fd & 0xffff_ffff).map_err(|_| Errno::EBADF)?);
     }
-    let all = procfs::descriptors_on(request.tid, request.address)?;
+    let all = match request.len {
+        0 => procfs::descriptors_on(request.tid, request.address)?,
+        ino => procfs::descriptors_of(request.tid, request.address, ino)?,
+    };
     let mut all = all.into_iter().map(flags);
     let first = all.next().ok_or(Errno::EBADF)??;
     let other = |flags: Result<u32, Errno>| flags.is_ok_and(|flags| flags != first);

@@ -41,6 +41,7 @@
 pub mod client;
 mod helper;
 mod inject;
+mod looks;
 mod memory;
 mod process;
 mod reason;

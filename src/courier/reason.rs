@@ -15,14 +15,14 @@ pub enum GiveError {
     /// Another process traces it. (`EBUSY`)
     #[error(
         "the caller is traced by process {0} (a debugger or strace?): end that, or let the \
-         program use shrbuf's own client, which needs no ptrace"
+         program use shrbuf's own client (<shrbuf.h>), which needs no ptrace"
     )]
     Traced(u32),
     /// The kernel lets nobody trace it. (`EPERM`)
     #[error(
         "the kernel forbids ptrace on the caller (kernel.yama.ptrace_scope = 3, a security \
          module, or a daemon without CAP_SYS_PTRACE): only programs with shrbuf's own client \
-         can export here"
+         (<shrbuf.h>) can be given descriptors here"
     )]
     Forbidden,
     /// Its system calls are filtered and the filter can't be suspended. (`EPERM`)
@@ -42,6 +42,10 @@ pub enum GiveError {
     /// Its descriptor table is full. (`EMFILE`)
     #[error("the caller's descriptor table is full (RLIMIT_NOFILE)")]
     TableFull,
+    /// The descriptor on which it made the call is not the node's any more: another thread has put
+    /// something else there. (`EBADF`)
+    #[error("the caller's descriptor is no longer the node that it made its call on")]
+    NotTheNode,
     /// Its argument can't be read or written. (`EFAULT`)
     #[error("the caller's struct can't be read and written")]
     Fault,
@@ -69,6 +73,7 @@ impl GiveError {
             Self::Forbidden | Self::Filtered => Errno::EPERM,
             Self::ForeignCall | Self::Processor => Errno::EOPNOTSUPP,
             Self::TableFull => Errno::EMFILE,
+            Self::NotTheNode => Errno::EBADF,
             Self::Fault => Errno::EFAULT,
             Self::TimedOut | Self::Unexpected | Self::Helper => Errno::EIO,
             Self::Call(errno) => errno,
@@ -90,6 +95,7 @@ impl GiveError {
             Self::Unexpected => (10, 0),
             Self::Call(errno) => (11, (errno as i32).into()),
             Self::Helper => (12, 0),
+            Self::NotTheNode => (13, 0),
         }
     }
 
@@ -113,6 +119,7 @@ impl GiveError {
             9 => Self::TimedOut,
             10 => Self::Unexpected,
             11 => Self::Call(Errno::from_raw(more)),
+            13 => Self::NotTheNode,
             _ => Self::Helper,
         }
     }
@@ -140,7 +147,7 @@ mod tests {
         use GiveError as E;
         let all = [E::Gone, E::Traced(77), E::Forbidden, E::Filtered, E::ForeignCall, E::Processor];
         let more = [E::TableFull, E::Fault, E::TimedOut, E::Unexpected, E::Call(Errno::ENFILE)];
-        for reason in all.into_iter().chain(more).chain([E::Helper]) {
+        for reason in all.into_iter().chain(more).chain([E::Helper, E::NotTheNode]) {
             assert_eq!(GiveError::of_reply(&reason.reply()), reason);
             assert_eq!(reason.reply().errno, reason.errno() as i32);
         }

@@ -23,7 +23,7 @@ pub(super) struct Request {
     pub address: u64,
     /// How much.
     pub len: u64,
-    /// A descriptor of the caller's, or 1 for close-on-exec, or a process's number.
+    /// A descriptor of the caller's, or 1 for close-on-exec, or a process's number, or a count.
     pub number: i32,
     /// How long the helper may take, in milliseconds.
     pub deadline: u32,
@@ -49,10 +49,14 @@ pub(super) enum Operation {
     Take = 7,
     /// (descriptor) → `SEIZED`, then the caller's number as value.
     Give = 8,
+    /// (descriptor) → `SEIZED`, then the number of the swapped one as value.
+    Swap = 9,
+    /// Processes' numbers in the transfer file → how many ranges are there now, as value.
+    Maps = 10,
 }
 
 impl Operation {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Read,
         Self::Write,
         Self::Process,
@@ -61,6 +65,8 @@ impl Operation {
         Self::OpenFlags,
         Self::Take,
         Self::Give,
+        Self::Swap,
+        Self::Maps,
     ];
 
     pub(super) fn from_number(number: u32) -> Option<Self> {

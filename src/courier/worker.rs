@@ -1,5 +1,6 @@
 //! A worker: what can be done to a caller, each with a deadline.
 
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::process::Child;
@@ -10,7 +11,7 @@ use zerocopy::FromZeros;
 
 use super::process::Helper;
 use super::wire::{DONE, Operation, Reply, Request, SEIZED, TRANSFER};
-use super::{CallSite, GiveError, Process, Program, inject};
+use super::{CallSite, GiveError, Process, Program, inject, looks};
 
 /// The most that [`Worker::read_memory`] and [`Worker::write_memory`] move in one go, in bytes:
 /// far above what a control or a plane array can be, and a bound on what a caller's numbers
@@ -151,17 +152,19 @@ impl Worker {
     /// `EBADF` when another thread closed it meanwhile; see [`Worker`], and for kernels without
     /// `/proc/<tid>/syscall` (user-mode Linux) [`Self::open_flags_on`].
     pub fn open_flags(&mut self, site: &CallSite) -> Result<u32, Errno> {
-        self.open_flags_on(site, 0)
+        self.open_flags_on(site, 0, 0)
     }
 
     /// As [`Self::open_flags`]; where the kernel has no `/proc/<tid>/syscall` (user-mode Linux),
     /// it is the thread's descriptors on the character device `device` (`st_rdev` of the node)
-    /// that are looked at, with 0 those on any CUSE device.
+    /// that are looked at, with 0 those on any CUSE device; with `ino` those of that inode on the
+    /// mount `device`.
     ///
     /// # Errors
     /// `ENODATA` where it has several such, and they differ; see [`Self::open_flags`].
-    pub fn open_flags_on(&mut self, site: &CallSite, device: u64) -> Result<u32, Errno> {
-        let (reply, _) = self.ask(&at_site(Operation::OpenFlags, site, device, 0), &[])?;
+    pub fn open_flags_on(&mut self, site: &CallSite, device: u64, ino: u64) -> Result<u32, Errno> {
+        let request = Request { len: ino, ..at_site(Operation::OpenFlags, site, device, 0) };
+        let (reply, _) = self.ask(&request, &[])?;
         u32::try_from(reply.value).map_err(|_| Errno::EIO)
     }
 
@@ -195,7 +198,56 @@ impl Worker {
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = Request { number: cloexec.into(), ..at_site(Operation::Give, site, 0, 0) };
-        let first = self.round(&request, &[descriptor.as_fd()], self.deadline + GRACE);
+        self.inject(&request, descriptor, answer)
+    }
+
+    /// Has the caller, which sits in a call whose argument has `size` bytes, receive `replacement`
+    /// in place of the descriptor on which it made that call, which is one of the character device
+    /// `device` (`st_rdev`). `O_NONBLOCK`, close-on-exec and the registrations in the caller's epoll
+    /// instances are carried over. Returns the descriptor's number.
+    ///
+    /// `answer` is called exactly once, as by [`Self::give`].
+    ///
+    /// # Errors
+    /// [`GiveError`]. When it comes after `answer` was called with `Ok`, the caller's call has failed
+    /// with [`GiveError::errno`], and the daemon has to undo what the call did.
+    pub fn swap(
+        &mut self,
+        site: &CallSite,
+        device: u64,
+        replacement: OwnedFd,
+        size: usize,
+        answer: impl FnOnce(Result<(), Errno>),
+    ) -> Result<i32, GiveError> {
+        let request = at_site(Operation::Swap, site, device, size);
+        self.inject(&request, replacement, answer)
+    }
+
+    /// The ranges of the file `ino` on the device `dev` that processes have mapped, in ascending
+    /// order: those of `pids` (threads will do), or of all when there is none.
+    ///
+    /// # Errors
+    /// `E2BIG` for more than 4096 ranges; see [`Worker`].
+    pub fn maps(&mut self, pids: &[u32], dev: u64, ino: u64) -> Result<Vec<Range<u64>>, Errno> {
+        let numbers: Vec<u8> = pids.iter().flat_map(|pid| pid.to_ne_bytes()).collect();
+        self.lay_out(&numbers)?;
+        let number = i32::try_from(pids.len()).map_err(|_| Errno::E2BIG)?;
+        let plain = plain(Operation::Maps, dev, 0);
+        let request = Request { number, arg: ino, ..plain };
+        let (reply, _) = self.ask(&request, &[])?;
+        let count = usize::try_from(reply.value).map_err(|_| Errno::EIO)?;
+        let mut bytes = vec![0; count.min(looks::MOST) * looks::RANGE];
+        self.fetch(&mut bytes)?;
+        Ok(looks::ranges(&bytes))
+    }
+
+    fn inject(
+        &mut self,
+        request: &Request,
+        descriptor: OwnedFd,
+        answer: impl FnOnce(Result<(), Errno>),
+    ) -> Result<i32, GiveError> {
+        let first = self.round(request, &[descriptor.as_fd()], self.deadline + GRACE);
         drop(descriptor); // the helper has its own
         match first {
             Ok((reply, _)) if reply.stage == SEIZED => answer(Ok(())),

@@ -16,7 +16,7 @@ use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
 use crate::sys::heap;
 use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
 use crate::transport::fuse::Mount;
-use crate::transport::{self, CuseNode, Mapping, Services};
+use crate::transport::{self, CuseNode, Lookout, Mapping, Services};
 
 /// Descriptors that the daemon may have open: more than all limits of [`Limits`] and the courier's
 /// need for several users together. One user's buffers must not leave none for the others.
@@ -39,6 +39,7 @@ pub fn factory(
     // Next: a helper inherits what the daemon has at that moment.
     let workers = Workers::start(courier::Limits::default(), Program::default())
         .map_err(failed("start the helper processes"))?;
+    let workers = Arc::new(workers);
     let limits = Limits { uid_bytes: limits.bytes_per_uid, ..Limits::default() };
     let backings = backings(memory)?;
     let real_dmabufs = backings.chosen().name() == "udmabuf";
@@ -46,6 +47,8 @@ pub fn factory(
     let (mount, mapping) = mapping(memory, real_dmabufs)?;
     let reaper = Reaper::start(Arc::clone(&registry))
         .map_err(failed("start the thread that frees orphans"))?;
+    let lookout = Lookout::start(Arc::clone(&workers))
+        .map_err(failed("start the thread that looks after mapped buffers"))?;
     let services = Services {
         registry,
         workers,
@@ -53,6 +56,7 @@ pub fn factory(
         clock: Arc::new(Monotonic),
         mount,
         mapping,
+        lookout,
     };
     Ok(Box::new(CuseNodes { services: Arc::new(services), all: Arc::default(), _reaper: reaper }))
 }

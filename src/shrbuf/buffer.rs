@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::entry::Entry;
 use super::error::ExportError;
 use super::export::ExportFlags;
 use super::hold::Hold;
@@ -46,6 +47,10 @@ pub struct Buffer {
 impl Buffer {
     pub(super) fn new(hold: Hold) -> Self {
         Self { hold: Arc::new(hold) }
+    }
+
+    pub(super) fn entry(&self) -> &Arc<Entry> {
+        self.hold.entry()
     }
 
     /// Its name in tables and logs.

@@ -1,6 +1,7 @@
 //! One buffer's memory and what was given out of it.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::backing::Memory;
@@ -27,11 +28,13 @@ pub(super) struct Entry {
     /// Descriptors given out since nobody outside held one. The lock keeps exporting and asking
     /// who holds apart: a descriptor in the making would be missed, or a lease in its way.
     gate: Mutex<u64>,
+    /// Somebody had it mapped through the node when that was last looked at.
+    mapped: AtomicBool,
 }
 
 impl Entry {
     pub(super) fn new(id: BufferId, origin: Origin, memory: Box<dyn Memory>) -> Self {
-        Self { id, origin, memory, gate: Mutex::new(0) }
+        Self { id, origin, memory, gate: Mutex::new(0), mapped: AtomicBool::new(false) }
     }
 
     pub(super) fn id(&self) -> BufferId {
@@ -62,7 +65,17 @@ impl Entry {
 
     /// Whether anybody outside this process holds it. What was never given out is not asked for.
     pub(super) fn held_outside(&self) -> bool {
-        self.exports() > 0
+        self.is_mapped() || self.exports() > 0
+    }
+
+    /// Whether it is mapped through the node, as far as is known.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.mapped.load(Ordering::Acquire)
+    }
+
+    /// A look has shown whether it is mapped; what was known before.
+    pub(super) fn set_mapped(&self, mapped: bool) -> bool {
+        self.mapped.swap(mapped, Ordering::AcqRel)
     }
 
     /// Descriptors given out, 0 when nobody outside holds one now.

@@ -71,6 +71,11 @@ impl Ledger {
         slots.map(|slot| Arc::clone(&slot.entry)).collect()
     }
 
+    /// Whether nobody in this process has a reference to it.
+    pub(super) fn is_orphan(&self, id: BufferId) -> bool {
+        self.slots.get(&id).is_some_and(Slot::is_abandoned)
+    }
+
     /// Whether the reaper has anything to look after.
     pub(super) fn has_abandoned(&self) -> bool {
         !self.remains.is_empty() || self.slots.values().any(Slot::is_abandoned)

@@ -9,6 +9,7 @@
 //! No address of this process, no offset and no descriptor number leaves this room: what is told
 //! to the outside are ids, lengths and counts.
 
+pub mod arena;
 pub mod backing;
 mod buffer;
 mod entry;

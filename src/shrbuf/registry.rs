@@ -1,12 +1,13 @@
 //! All buffers of this process: who is charged for them, and which descriptor names which.
 
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use super::backing::Backings;
+use super::backing::{Backings, Memory};
 use super::buffer::{Buffer, BufferId};
 use super::entry::{Entry, Origin};
 use super::error::{AllocError, ImportError};
@@ -100,10 +101,20 @@ impl Registry {
     /// # Errors
     /// See [`AllocError::errno`]: `ENOMEM` over a limit or without memory, `EINVAL` for 0 bytes.
     pub fn allocate(self: &Arc<Self>, owner: &Owner, len: usize) -> Result<Buffer, AllocError> {
+        self.allocate_by(owner, len, |bytes| self.backings.chosen().allocate(bytes))
+    }
+
+    /// The same, of memory that `make` makes: of whole pages, so many bytes of them.
+    pub(super) fn allocate_by(
+        self: &Arc<Self>,
+        owner: &Owner,
+        len: usize,
+        make: impl FnOnce(usize) -> io::Result<Box<dyn Memory>>,
+    ) -> Result<Buffer, AllocError> {
         let bytes = page_rounded(len).ok_or(AllocError::Length(len as u64))?;
         let wanted = bytes as u64;
         self.charge(*owner, wanted)?;
-        let made = self.backings.chosen().allocate(bytes);
+        let made = make(bytes);
         let mut ledger = self.ledger();
         match made {
             Ok(memory) => {
@@ -259,7 +270,7 @@ impl Registry {
     }
 
     /// Frees an abandoned buffer if nobody outside holds it, else has its files watched.
-    fn settle(&self, id: BufferId) -> bool {
+    pub(super) fn settle(&self, id: BufferId) -> bool {
         let removed = {
             let mut ledger = self.ledger();
             match ledger.remove_if_free(id) {

@@ -30,11 +30,25 @@ impl Mapping {
     /// # Errors
     /// Those of `mmap(2)`: `EACCES` when the descriptor lacks a right, `EINVAL` for 0 bytes.
     pub fn new(file: BorrowedFd<'_>, len: usize, writable: bool) -> io::Result<Self> {
+        Self::slice(file, 0, len, writable)
+    }
+
+    /// The same of `len` bytes from `offset` on, a multiple of the page size.
+    ///
+    /// # Errors
+    /// As [`Mapping::new`]; `EINVAL` for another offset.
+    pub fn slice(
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> io::Result<Self> {
+        let offset = libc::off_t::try_from(offset).map_err(|_| error(libc::EOVERFLOW))?;
         let protection = libc::PROT_READ | if writable { libc::PROT_WRITE } else { 0 };
         let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
         // SAFETY: the kernel chooses an address that nothing else uses.
         let start = unsafe {
-            libc::mmap(std::ptr::null_mut(), len, protection, flags, file.as_raw_fd(), 0)
+            libc::mmap(std::ptr::null_mut(), len, protection, flags, file.as_raw_fd(), offset)
         };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());

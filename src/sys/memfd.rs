@@ -57,6 +57,15 @@ impl Memfd {
         Self::made(len, false, SIZE_SEALS | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL)
     }
 
+    /// A file of that length in which nothing is present: [`Memfd::fill`] and [`Memfd::punch`] say
+    /// what is.
+    ///
+    /// # Errors
+    /// As [`Memfd::new`].
+    pub fn sparse(len: usize) -> io::Result<Self> {
+        Self::made(len, false, SIZE_SEALS | SealFlag::F_SEAL_SEAL)
+    }
+
     fn made(len: usize, present: bool, seals: SealFlag) -> io::Result<Self> {
         let len = page_rounded(len).ok_or(Errno::EINVAL)?;
         let size = libc::off_t::try_from(len).map_err(|_| Errno::ENOMEM)?;
@@ -132,6 +141,38 @@ impl Memfd {
         }
         let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         Ok(fallocate(&self.own, how, number(kept)?, number(rest)?)?)
+    }
+
+    /// Makes a range present, and zero where it was not.
+    ///
+    /// # Errors
+    /// Those of `fallocate(2)`: `ENOMEM`, `ENOSPC`.
+    pub fn fill(&self, offset: u64, len: usize) -> io::Result<()> {
+        self.allocate(FallocateFlags::empty(), offset, len)
+    }
+
+    /// Gives the pages of a range back; they then read as zero.
+    ///
+    /// # Errors
+    /// Those of `fallocate(2)`.
+    pub fn punch(&self, offset: u64, len: usize) -> io::Result<()> {
+        let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        self.allocate(how, offset, len)
+    }
+
+    fn allocate(&self, how: FallocateFlags, offset: u64, len: usize) -> io::Result<()> {
+        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        let len = libc::off_t::try_from(len).map_err(|_| Errno::EINVAL)?;
+        Ok(fallocate(&self.own, how, offset, len)?)
+    }
+
+    /// Bytes that are present.
+    ///
+    /// # Errors
+    /// Those of `fstat(2)`.
+    pub fn present(&self) -> io::Result<u64> {
+        let stat = nix::sys::stat::fstat(&self.own)?;
+        Ok(u64::try_from(stat.st_blocks).unwrap_or(0) * 512)
     }
 
     /// Whether nobody pins a page that the file still has, as a dma-buf over it does. The only way

@@ -11,6 +11,7 @@ pub mod guest;
 pub mod heap;
 pub mod lease;
 pub mod mapping;
+pub mod maps;
 pub mod memfd;
 pub mod mount;
 pub mod pidfd;

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use super::fdinfo::{FileIdentity, Seen};
+
 /// What a thread does, as `/proc/<tid>/syscall` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
@@ -118,6 +120,61 @@ pub fn descriptors_on(tid: u32, device: u64) -> Result<Vec<i32>, Errno> {
         fs::read_link(entry.path()).is_ok_and(|path| on_device(&path))
     });
     Ok(found.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The numbers of the descriptors of `tid` that are open on the inode `ino` of the mount `mnt_id`.
+/// It asks no file system.
+///
+/// # Errors
+/// As [`descriptors_on`].
+pub fn descriptors_of(tid: u32, mnt_id: u64, ino: u64) -> Result<Vec<i32>, Errno> {
+    let wanted = FileIdentity { mnt_id, ino };
+    let listed = fs::read_dir(format!("/proc/{tid}/fd")).map_err(errno)?;
+    let all = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(all.filter(|fd| Seen::of(tid, *fd).is_ok_and(|seen| seen.identity == wanted)).collect())
+}
+
+/// The numbers of the epoll instances among the descriptors of `tid`.
+///
+/// # Errors
+/// As [`descriptors_on`].
+pub fn epolls(tid: u32) -> Result<Vec<i32>, Errno> {
+    let listed = fs::read_dir(format!("/proc/{tid}/fd")).map_err(errno)?;
+    let found = listed.flatten().filter(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|path| path.as_os_str() == "anon_inode:[eventpoll]")
+    });
+    Ok(found.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// What an epoll instance is registered for at one descriptor: `struct epoll_event`'s members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registration {
+    /// `events`, `EPOLLET` and its like included.
+    pub events: u32,
+    /// `data`
+    pub data: u64,
+}
+
+/// The registrations of the number `fd` in the epoll instance `epoll` of `tid`. It may wait for the
+/// file systems of all files registered there.
+///
+/// # Errors
+/// `EBADF` when there is no such descriptor.
+pub fn registrations(tid: u32, epoll: i32, fd: i32) -> Result<Vec<Registration>, Errno> {
+    let text = read(&format!("/proc/{tid}/fdinfo/{epoll}"))?;
+    Ok(text.lines().filter_map(|line| registration(line, fd)).collect())
+}
+
+/// One line of an epoll instance's fdinfo, if it is of `fd`.
+fn registration(line: &str, fd: i32) -> Option<Registration> {
+    let mut words = line.split_whitespace();
+    let mut next = |name: &str| words.next().filter(|word| *word == name).and(words.next());
+    if next("tfd:")?.parse() != Ok(fd) {
+        return None;
+    }
+    let events = u32::from_str_radix(next("events:")?, 16).ok()?;
+    let data = u64::from_str_radix(next("data:")?, 16).ok()?;
+    Some(Registration { events, data })
 }
 
 fn is_cuse(device: u64) -> bool {

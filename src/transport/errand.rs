@@ -12,8 +12,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::call::Call;
 use super::node::{Fetched, Finish, NodeShared, Progress};
-use super::{files, looks, swap};
 use super::user::{UserCopy, UserPiece, Wanted};
+use super::{files, looks, swap};
 use crate::courier::Worker;
 use crate::courier::ticket::ExportRequest;
 use crate::device::CopyOut;
@@ -222,8 +222,8 @@ fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress) {
 
 /// Has a call wait for which nothing is there yet, unless its file is `O_NONBLOCK`.
 fn wait_or_refuse(node: &Arc<NodeShared>, call: Call, mut worker: Option<&mut Worker>) {
-    let device = node.device_number;
-    if node.nonblocking.ask(worker.as_deref_mut(), call.opened(), &call.site, device) {
+    let place = node.descriptors_of(call.opened());
+    if node.nonblocking.ask(worker.as_deref_mut(), call.opened(), &call.site, place) {
         let errno = super::node::nothing_there(call.cmd());
         return call.fail(errno);
     }

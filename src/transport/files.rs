@@ -10,13 +10,14 @@ use super::doors::{Door, Left};
 use super::errand;
 use super::mapped::MappedFile;
 use super::node::NodeShared;
+use crate::shrbuf::arena::ArenaKind;
 
 /// How long a call waits for the close of a file that is in its way. The kernel tells of a `close(2)`
 /// on the mount after it has returned, so a program that opens the node again may be faster.
 const CLOSING: Duration = Duration::from_millis(200);
 
 impl NodeShared {
-    pub(super) fn open(&self, flags: u32) -> Result<FileId, Errno> {
+    pub(super) fn open(self: &Arc<Self>, flags: u32) -> Result<FileId, Errno> {
         if self.is_stopping() {
             return Err(Errno::ENODEV);
         }
@@ -31,6 +32,13 @@ impl NodeShared {
     pub(super) fn release(self: &Arc<Self>, file: FileId, door: Door) {
         self.pollers.remove(file, door);
         self.nonblocking.close((file, door));
+        if door == Door::Fuse
+            && let Some(mapped) = self.files.mapped(file)
+            && mapped.arena().kind() == ArenaKind::Copies
+        {
+            // The last descriptor is gone, and with it the last mapping of the page cache.
+            mapped.arena().unmapped();
+        }
         match self.files.leave(file, door) {
             Left::Open => {}
             Left::Nothing => self.close(file),
@@ -54,7 +62,7 @@ impl NodeShared {
     fn close_if_unmapped(self: &Arc<Self>, file: FileId, mapped: &MappedFile) {
         if !mapped.arena().held() && self.files.forget(file) {
             self.close(file);
-            mapped.arena().close();
+            mapped.arena().unmapped();
         }
     }
 

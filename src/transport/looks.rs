@@ -50,6 +50,20 @@ pub(super) fn wanted(node: &NodeShared, call: &Call) -> Option<Look> {
 pub(super) fn look_first(node: &Arc<NodeShared>, worker: &mut Worker, call: &Call) {
     if let (Some(look), Some(mapped)) = (wanted(node, call), node.files.mapped(call.file)) {
         look_at(worker, &mapped, call.site.caller.tid, look);
+        if look == Look::All && mapped.arena().has_mapped() {
+            // The call may let go of what was found to be mapped.
+            node.services.lookout.watch(&mapped);
+        }
+    }
+}
+
+/// Looks at everybody's mappings of a file.
+pub(super) fn look_at_all(worker: &mut Worker, mapped: &MappedFile) {
+    let Some(opened) = mapped.opened() else { return };
+    let (dev, ino) = opened.identity;
+    match worker.maps(&[], dev, ino) {
+        Ok(ranges) => drop(mapped.arena().looked(&ranges, true)),
+        Err(errno) => tracing::warn!("who maps a file can't be seen: {errno}"),
     }
 }
 
@@ -57,20 +71,13 @@ fn look_at(worker: &mut Worker, mapped: &MappedFile, tid: u32, look: Look) {
     let Some(opened) = mapped.opened() else { return };
     let (dev, ino) = opened.identity;
     let callers = mapped.callers_with(tid);
-    let mut found = Err(cuse_rs::Errno::ENODATA);
     if look == Look::Callers {
-        found = worker.maps(&callers, dev, ino);
-        match &found {
+        match worker.maps(&callers, dev, ino) {
             // What was mapped and is not any more may be mapped by somebody else.
-            Ok(ranges) if !mapped.arena().looked(ranges, false) => return,
-            _ => {}
+            Ok(ranges) if mapped.arena().looked(&ranges, false) => {}
+            Ok(_) => return,
+            Err(errno) => return tracing::warn!(tid, "who maps a file can't be seen: {errno}"),
         }
     }
-    if found.is_ok() || look == Look::All {
-        found = worker.maps(&[], dev, ino);
-    }
-    match found {
-        Ok(ranges) => drop(mapped.arena().looked(&ranges, true)),
-        Err(errno) => tracing::warn!(tid, "who maps a file can't be seen: {errno}"),
-    }
+    look_at_all(worker, mapped);
 }

@@ -9,7 +9,7 @@ use super::fuse::Pages;
 use crate::device::Place;
 use crate::shrbuf::arena::Arena;
 use crate::shrbuf::{AllocError, Buffer, Owner, PlaneMemory};
-use crate::sys::fdinfo::Seen;
+use crate::sys::fdinfo::{FileIdentity, Seen};
 
 /// Bytes that are copied in one go.
 const PIECE: usize = 1 << 20;
@@ -32,6 +32,8 @@ pub(super) struct Opened {
     pub(super) pages: Pages,
     /// Device and inode, as `/proc/<pid>/maps` shows them.
     pub(super) identity: (u64, u64),
+    /// The same file as descriptors show it.
+    pub(super) file: FileIdentity,
 }
 
 #[derive(Debug, Default)]
@@ -57,9 +59,7 @@ impl MappedFile {
 
     /// The file was opened on the mount.
     pub(super) fn set_opened(&self, opened: Opened) {
-        let (dev, ino) = opened.identity;
         *self.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(opened));
-        self.arena.set_identity(dev, ino);
     }
 
     fn callers(&self) -> MutexGuard<'_, Callers> {
@@ -85,7 +85,7 @@ impl MappedFile {
         let (Some((tid, fd)), Some(opened)) = (self.callers().swapped, self.opened()) else {
             return false;
         };
-        Seen::of(tid, fd).is_ok_and(|seen| seen.identity.ino == opened.identity.1)
+        Seen::of(tid, fd).is_ok_and(|seen| seen.identity == opened.file)
     }
 
     /// Copies of pieces of a buffer that is cached, one after the other.

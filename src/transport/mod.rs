@@ -19,6 +19,7 @@ mod errand;
 mod files;
 pub mod fuse;
 mod io;
+mod lookout;
 mod looks;
 mod mapped;
 mod node;
@@ -31,5 +32,6 @@ mod swap;
 mod user;
 
 pub use cuse::{CuseNode, StartError};
+pub use lookout::Lookout;
 pub use node::Services;
 pub use swap::Mapping;

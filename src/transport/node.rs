@@ -9,12 +9,13 @@ use vb2::{FileId, Ticket};
 use zerocopy::IntoBytes;
 
 use super::call::Call;
+use super::doors::{Door, OpenFiles};
 use super::errand;
-use super::doors::OpenFiles;
 use super::fuse::Mount;
+use super::lookout::Lookout;
 use super::looks;
 use super::mapped::MappedFile;
-use super::nonblock::NonBlocking;
+use super::nonblock::{NonBlocking, Opened};
 use super::parked::{Parked, ParkedCalls};
 use super::pollers::{Pollers, Wake};
 use super::swap::{self, Mapping};
@@ -36,7 +37,7 @@ pub struct Services {
     /// All buffers.
     pub registry: Arc<Registry>,
     /// Who reaches callers' memory and descriptors.
-    pub workers: Workers,
+    pub workers: Arc<Workers>,
     /// Descriptors that cooperating clients fetch.
     pub tickets: Tickets,
     /// What frames are paced by.
@@ -45,6 +46,8 @@ pub struct Services {
     pub mount: Option<Arc<Mount>>,
     /// How they are mapped.
     pub mapping: Mapping,
+    /// Who looks after mapped buffers that were let go of.
+    pub lookout: Lookout,
 }
 
 /// One node.
@@ -127,6 +130,7 @@ impl NodeShared {
         Self {
             name,
             number,
+            pollers: Pollers::new(notifier, services.mount.clone()),
             services,
             user: UserMemory::default(),
             device: Mutex::new(device),
@@ -136,7 +140,6 @@ impl NodeShared {
             parked: ParkedCalls::default(),
             nonblocking: NonBlocking::default(),
             device_number: device_number(number),
-            pollers: Pollers::new(notifier, services.mount.clone()),
             files: OpenFiles::default(),
             stopping: AtomicBool::new(false),
         }
@@ -322,6 +325,17 @@ impl NodeShared {
         }
     }
 
+    /// Where a file's descriptors are found, for [`crate::courier::Worker::open_flags_on`].
+    pub(super) fn descriptors_of(&self, opened: Opened) -> (u64, u64) {
+        match opened {
+            (_, Door::Cuse) => (self.device_number, 0),
+            (file, Door::Fuse) => {
+                let mapped = self.files.mapped(file).and_then(|mapped| mapped.opened());
+                mapped.map_or((0, 0), |opened| (opened.file.mnt_id, opened.file.ino))
+            }
+        }
+    }
+
     fn park(
         self: &Arc<Self>,
         device: MutexGuard<'_, Device>,
@@ -387,7 +401,10 @@ impl NodeShared {
     /// Waits until the frame that is being filled or shown is done: its buffer can be taken back
     /// then. No other frame is begun meanwhile: the pacing thread, which may always be late, would
     /// mostly be faster than whoever waits.
-    fn frame_done<'a>(&'a self, device: MutexGuard<'a, Device>) -> MutexGuard<'a, Device> {
+    pub(super) fn frame_done<'a>(
+        &'a self,
+        device: MutexGuard<'a, Device>,
+    ) -> MutexGuard<'a, Device> {
         if !device.is_working() {
             return device;
         }

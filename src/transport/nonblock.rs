@@ -70,7 +70,7 @@ impl NonBlocking {
         self.lock().blocking.contains(&file)
     }
 
-    /// Asks, by `worker` if there is one. Where nothing tells, the file is as it was opened: on
+    /// Asks, by `worker` if there is one; `place` is what [`NodeShared::descriptors_of`] says. Where nothing tells, the file is as it was opened: on
     /// kernels that don't say which descriptor a call was made on, if the caller has several that
     /// differ.
     pub(super) fn ask(
@@ -78,10 +78,10 @@ impl NonBlocking {
         worker: Option<&mut Worker>,
         file: Opened,
         site: &CallSite,
-        device: u64,
+        place: (u64, u64),
     ) -> bool {
         let asked = worker.and_then(|worker| {
-            let flags = worker.open_flags_on(site, device);
+            let flags = worker.open_flags_on(site, place.0, place.1);
             flags.inspect_err(|errno| tracing::debug!("is a file O_NONBLOCK? {errno}")).ok()
         });
         let mut state = self.lock();
@@ -119,7 +119,8 @@ pub(super) fn ask_overdue(node: &Arc<NodeShared>, now_ns: u64) {
         node.services.workers.submit(call.site.caller.uid, move |worker| {
             // Nobody to ask now: it waits on, and is asked about with its next call.
             let Ok(worker) = worker else { return };
-            if on.nonblocking.ask(Some(worker), call.file, &call.site, on.device_number) {
+            if on.nonblocking.ask(Some(worker), call.file, &call.site, on.descriptors_of(call.file))
+            {
                 on.give_up_waiting(call.ticket);
             }
         });

@@ -1,8 +1,8 @@
 //! The door of a file that can be mapped: what comes in through it goes the node's usual way.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use cuse_rs::{Header, Ioctl, IoctlReply, Poll, Read, ReadReply, Write, WriteReply};
+use cuse_rs::{Errno, Header, Ioctl, IoctlReply, Poll, Read, ReadReply, Write, WriteReply};
 use vb2::FileId;
 
 use super::call::Call;
@@ -13,32 +13,47 @@ use super::node::NodeShared;
 
 /// One open file of the mount.
 pub(super) struct MappedDoor {
-    node: Arc<NodeShared>,
+    /// The node may end before its files do.
+    node: Weak<NodeShared>,
     file: FileId,
     mapped: Arc<MappedFile>,
 }
 
 impl MappedDoor {
     pub(super) fn new(node: &Arc<NodeShared>, file: FileId, mapped: &Arc<MappedFile>) -> Self {
-        Self { node: Arc::clone(node), file, mapped: Arc::clone(mapped) }
+        Self { node: Arc::downgrade(node), file, mapped: Arc::clone(mapped) }
+    }
+
+    fn node(&self) -> Option<Arc<NodeShared>> {
+        self.node.upgrade().filter(|node| !node.is_stopping())
     }
 }
 
 impl Served for MappedDoor {
     fn ioctl(&self, header: &Header, request: &Ioctl<'_>, reply: IoctlReply) {
-        self.node.ioctl(Call::new(self.file, Door::Fuse, header, request, reply));
+        match self.node() {
+            Some(node) => node.ioctl(Call::new(self.file, Door::Fuse, header, request, reply)),
+            None => drop(reply.error(Errno::ENODEV)),
+        }
     }
 
     fn poll(&self, header: &Header, request: &Poll) -> u32 {
-        self.node.poll(self.file, Door::Fuse, header.uid, request)
+        let gone = (libc::POLLERR | libc::POLLHUP).cast_unsigned().into();
+        self.node().map_or(gone, |node| node.poll(self.file, Door::Fuse, header.uid, request))
     }
 
     fn read(&self, header: &Header, request: &Read, reply: ReadReply) {
-        self.node.read(self.file, Door::Fuse, header, request, reply);
+        match self.node() {
+            Some(node) => node.read(self.file, Door::Fuse, header, request, reply),
+            None => drop(reply.error(Errno::ENODEV)),
+        }
     }
 
     fn write(&self, header: &Header, request: &Write<'_>, reply: WriteReply) {
-        self.node.write(self.file, Door::Fuse, header, request, reply);
+        match self.node() {
+            Some(node) => node.write(self.file, Door::Fuse, header, request, reply),
+            None => drop(reply.error(Errno::ENODEV)),
+        }
     }
 
     fn page_in(&self, offset: u64, len: usize) -> Vec<u8> {
@@ -50,6 +65,8 @@ impl Served for MappedDoor {
     }
 
     fn release(&self) {
-        self.node.release(self.file, Door::Fuse);
+        if let Some(node) = self.node.upgrade() {
+            node.release(self.file, Door::Fuse);
+        }
     }
 }

@@ -146,9 +146,9 @@ fn open(
     let content = match arena.kind() {
         ArenaKind::Copies => Content::Cached { size: arena.size() },
         ArenaKind::Pages => {
-            let backing = arena.backing_file().map_err(|error| {
-                Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
-            })?;
+            let backing = arena
+                .backing_file()
+                .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
             Content::Passthrough(backing, arena.size())
         }
     };
@@ -160,7 +160,11 @@ fn open(
     let door: Arc<dyn Served> = Arc::new(MappedDoor::new(node, file, mapped));
     match mount.open(door, content, flags & libc::O_ACCMODE as u32) {
         Ok(opened) => {
-            mapped.set_opened(Opened { pages: opened.pages, identity: opened.identity });
+            mapped.set_opened(Opened {
+                pages: opened.pages,
+                identity: opened.identity,
+                file: opened.file,
+            });
             Ok(opened.fd)
         }
         Err(errno) => {

@@ -303,7 +303,9 @@ impl Server {
                 worker.write_memory(site, address, &bytes)?;
                 0
             }
-            FLAGS => worker.open_flags_on(site, self.device_number.load(Ordering::Relaxed))?.into(),
+            FLAGS => {
+                worker.open_flags_on(site, self.device_number.load(Ordering::Relaxed), 0)?.into()
+            }
             TAKE => {
                 let taken = File::from(worker.take(site, address as i32)?);
                 taken.metadata().expect("metadata").ino()

@@ -89,6 +89,16 @@ impl Held {
         Ok(Self { tid, registers, mask })
     }
 
+    /// The arguments of the call that it comes from.
+    pub(super) fn arguments(&self) -> [u64; 6] {
+        Native::made(&self.registers).1
+    }
+
+    /// Its stack pointer.
+    pub(super) fn stack(&self) -> u64 {
+        Native::stack(&self.registers)
+    }
+
     /// Has the thread make a system call.
     ///
     /// # Errors

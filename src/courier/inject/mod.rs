@@ -11,6 +11,7 @@
 mod arch;
 mod held;
 mod receive;
+mod swap;
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -28,8 +29,11 @@ use arch::{Architecture, Native};
 use held::Held;
 use receive::Receiver;
 
-/// Size of `struct v4l2_exportbuffer` in bytes.
+/// Size of `struct v4l2_exportbuffer` in bytes: as much as a caller receives into.
 const SCRATCH: usize = 64;
+
+/// The largest argument of a call that ends with a swap, in bytes: `struct v4l2_create_buffers`.
+const LARGEST: u64 = 256;
 
 /// Where the number belongs in it.
 const FD: usize = 16;
@@ -47,18 +51,46 @@ struct Seized {
     tgid: u32,
     /// Whether its system calls are filtered for all that.
     filtered: bool,
-    /// The struct as it was before the call.
-    before: [u8; SCRATCH],
+    /// The argument as it was before the call.
+    before: Vec<u8>,
+}
+
+/// What a caller is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Job {
+    /// One descriptor more.
+    Give,
+    /// Another file behind the descriptor on which it made the call.
+    Swap,
 }
 
 /// [`super::wire::Operation::Give`].
 pub(super) fn give(link: &Link, request: &Request, fds: Vec<OwnedFd>, deadline: Instant) -> Next {
+    carry_out(Job::Give, link, request, fds, deadline)
+}
+
+/// [`super::wire::Operation::Swap`].
+pub(super) fn swap(link: &Link, request: &Request, fds: Vec<OwnedFd>, deadline: Instant) -> Next {
+    carry_out(Job::Swap, link, request, fds, deadline)
+}
+
+fn carry_out(
+    job: Job,
+    link: &Link,
+    request: &Request,
+    fds: Vec<OwnedFd>,
+    deadline: Instant,
+) -> Next {
     let Some(descriptor) = fds.into_iter().next() else {
         link.say(&GiveError::Helper.reply(), &[]);
         return Next::Request;
     };
-    let (given, next) = match seize(request, deadline) {
-        Ok(seized) => hold(link, request, &seized, descriptor, deadline),
+    let size = match job {
+        Job::Give => SCRATCH,
+        Job::Swap => usize::try_from(request.len.min(LARGEST)).unwrap_or_default(),
+    };
+    let (given, next) = match seize(request, size, deadline) {
+        Ok(seized) => hold(job, link, request, &seized, descriptor, deadline),
         Err((error, next)) => {
             drop(descriptor);
             (Err(error), next)
@@ -70,12 +102,12 @@ pub(super) fn give(link: &Link, request: &Request, fds: Vec<OwnedFd>, deadline: 
 }
 
 /// Becomes the tracer of the thread, if it sits in the call.
-fn seize(request: &Request, deadline: Instant) -> Result<Seized, (GiveError, Next)> {
+fn seize(request: &Request, size: usize, deadline: Instant) -> Result<Seized, (GiveError, Next)> {
     let no = |error: GiveError| (error, Next::Request);
     if !SUPPORTED {
         return Err(no(GiveError::Processor));
     }
-    let mut before = [0; SCRATCH];
+    let mut before = vec![0; size];
     let status = site::check(request, deadline).map_err(|error| no(error.into()))?.status;
     process_vm::read(request.tid, request.arg, &mut before).map_err(|error| no(error.into()))?;
     let filtered = attach(request.tid, &status).map_err(no)?;
@@ -119,6 +151,7 @@ fn why_not(tid: u32) -> Option<GiveError> {
 /// Has the call answered, and the descriptor received. Before the caller goes on, the descriptor is
 /// the caller's or nobody's: it may ask at once who holds the buffer.
 fn hold(
+    job: Job,
     link: &Link,
     request: &Request,
     seized: &Seized,
@@ -150,7 +183,10 @@ fn hold(
             return (Err(error), Next::Request);
         }
     };
-    let given = receive(request, seized, &held, &descriptor);
+    let given = match job {
+        Job::Give => receive(request, seized, &held, &descriptor),
+        Job::Swap => swap::exchange(request, seized, &held, &descriptor),
+    };
     drop(descriptor);
     if given == Err(GiveError::TimedOut) {
         return (given, Next::End); // it doesn't stand still
@@ -186,7 +222,7 @@ fn receive(
             }
             after
         }
-        Err(_) => seized.before,
+        Err(_) => *seized.before.first_chunk().unwrap_or(&after),
     };
     if given == Err(GiveError::TimedOut) {
         return given;

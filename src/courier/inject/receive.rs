@@ -92,6 +92,48 @@ impl Receiver<'_> {
         }
     }
 
+    /// The caller receives `descriptor` in place of its descriptor `target`. It may have a full
+    /// table: in the end it has no more descriptors than before.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub(super) fn receive_over_target(
+        &self,
+        descriptor: &OwnedFd,
+        target: i32,
+        cloexec: bool,
+    ) -> Result<(), GiveError> {
+        let limit = pidfd::descriptor_limit(self.tgid, None).map_err(|_| GiveError::TableFull)?;
+        // The process may have lowered its limit below what it has open.
+        let above = u64::try_from(target).unwrap_or(0).saturating_add(1);
+        let mut put_back = None;
+        let mut pair = if above > limit.soft { Err(FULL) } else { self.pair() };
+        if pair.as_ref().is_err_and(|error| *error == FULL) {
+            let soft = limit.soft.max(above).saturating_add(2);
+            let raised = DescriptorLimit { soft, hard: limit.hard.max(soft) };
+            pidfd::descriptor_limit(self.tgid, Some(raised)).map_err(|_| GiveError::TableFull)?;
+            put_back = Some(raised);
+            pair = self.pair();
+        }
+        let done =
+            pair.and_then(|pair| self.receive_over(&pair, descriptor, true)).and_then(|fd| {
+                let flags = if cloexec { libc::O_CLOEXEC } else { 0 };
+                let put =
+                    self.held.call(libc::SYS_dup3, [number(fd), number(target), number(flags), 0]);
+                if put.as_ref().is_err_and(|error| *error == GiveError::TimedOut) {
+                    return Err(GiveError::TimedOut); // it doesn't stand still
+                }
+                self.close(fd).and(put.map(drop))
+            });
+        if let Some(raised) = put_back
+            && pidfd::descriptor_limit(self.tgid, None) == Ok(raised)
+        {
+            // It fails only when the process is gone.
+            let _ = pidfd::descriptor_limit(self.tgid, Some(limit));
+        }
+        done.map_err(|error| if error == FULL { GiveError::TableFull } else { error })
+    }
+
     /// Makes the pair.
     fn room(&self) -> Result<Room, GiveError> {
         match self.pair() {
@@ -211,6 +253,9 @@ impl Receiver<'_> {
         }
     }
 }
+
+/// No number is free below the limit.
+const FULL: GiveError = GiveError::Call(Errno::EMFILE);
 
 /// `CMSG_LEN(sizeof(int))`.
 const RECEIVED_LEN: u64 = 20;

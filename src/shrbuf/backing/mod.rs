@@ -8,10 +8,12 @@
 
 mod heap;
 mod memfd;
+mod slice;
 mod udmabuf;
 
 pub use heap::Heap;
 pub use memfd::MemoryFiles;
+pub(super) use slice::Slice;
 pub use udmabuf::Udmabufs;
 
 use std::fmt::Debug;

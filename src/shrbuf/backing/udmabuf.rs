@@ -60,6 +60,21 @@ impl Udmabufs {
     }
 }
 
+impl Udmabufs {
+    /// Opens `/dev/udmabuf`, which was tried before.
+    ///
+    /// # Errors
+    /// As [`Udmabufs::probe`].
+    pub fn open() -> io::Result<Self> {
+        Ok(Self { device: Arc::new(udmabuf::open()?) })
+    }
+
+    /// A dma-buf over part of a file.
+    pub(super) fn create(&self, file: &Memfd, offset: u64, len: u64) -> io::Result<Dmabuf> {
+        create(&self.device, file, offset, len)
+    }
+}
+
 impl Backing for Udmabufs {
     fn name(&self) -> &'static str {
         "udmabuf"
@@ -92,9 +107,9 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Dmabuf {
-    fd: OwnedFd,
-    key: FileKey,
+pub(super) struct Dmabuf {
+    pub(super) fd: OwnedFd,
+    pub(super) key: FileKey,
 }
 
 impl UdmabufMemory {
@@ -136,13 +151,17 @@ impl UdmabufMemory {
 
     fn create(&self) -> io::Result<Dmabuf> {
         let file = self.file.file();
-        let fd = udmabuf::create(&self.device, file.own(), 0, file.len() as u64)?;
-        let key = FileKey::own(fd.as_fd())?;
-        Ok(Dmabuf { fd, key })
+        create(&self.device, file, 0, file.len() as u64)
     }
 }
 
-fn duplicate(fd: BorrowedFd<'_>, cloexec: bool) -> io::Result<OwnedFd> {
+fn create(device: &File, file: &Memfd, offset: u64, len: u64) -> io::Result<Dmabuf> {
+    let fd = udmabuf::create(device, file.own(), offset, len)?;
+    let key = FileKey::own(fd.as_fd())?;
+    Ok(Dmabuf { fd, key })
+}
+
+pub(super) fn duplicate(fd: BorrowedFd<'_>, cloexec: bool) -> io::Result<OwnedFd> {
     let copy = fd.try_clone_to_owned()?; // with close-on-exec
     if !cloexec {
         fcntl(&copy, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;

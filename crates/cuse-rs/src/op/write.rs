@@ -16,12 +16,20 @@ pub struct Write<'a> {
     pub data: &'a [u8],
     /// The flags of `open(2)`, as changed by `fcntl(2)`.
     pub flags: u32,
+    /// From the page cache: what a program has written through its mapping, some time ago.
+    pub from_cache: bool,
 }
 
 impl<'a> Write<'a> {
     pub(crate) fn decode(mut body: Body<'a>) -> Result<Self, Malformed> {
         let raw: abi::fuse_write_in = body.next("fuse_write_in")?;
-        Ok(Self { fh: raw.fh, offset: raw.offset, data: body.bytes(raw.size)?, flags: raw.flags })
+        Ok(Self {
+            fh: raw.fh,
+            offset: raw.offset,
+            data: body.bytes(raw.size)?,
+            flags: raw.flags,
+            from_cache: raw.write_flags & abi::FUSE_WRITE_CACHE != 0,
+        })
     }
 }
 

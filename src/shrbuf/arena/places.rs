@@ -1,0 +1,181 @@
+//! What lies where in an arena.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+
+use super::super::buffer::BufferId;
+use super::super::entry::Entry;
+use crate::sys::memfd::page_size;
+
+/// All places of one arena.
+#[derive(Debug)]
+pub(super) struct Places {
+    space: u64,
+    /// Behind the last place that was given out.
+    next: u64,
+    by_offset: BTreeMap<u64, Place>,
+    by_id: HashMap<BufferId, u64>,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// The page behind it included.
+    len: u64,
+    /// `None` until the buffer is made.
+    buffer: Option<Resident>,
+}
+
+#[derive(Debug)]
+struct Resident {
+    id: BufferId,
+    bytes: u64,
+    /// The registry has it as long as anybody holds it.
+    entry: Weak<Entry>,
+    cached: bool,
+    looked: bool,
+}
+
+impl Places {
+    pub(super) fn new(space: u64) -> Self {
+        Self { space, next: 0, by_offset: BTreeMap::new(), by_id: HashMap::new() }
+    }
+
+    /// A free place for so many bytes.
+    pub(super) fn reserve(&mut self, bytes: usize) -> Option<u64> {
+        self.forget_the_dead();
+        let len = (bytes as u64).checked_next_multiple_of(page_size() as u64)?;
+        let offset = match self.next.checked_add(len) {
+            Some(end) if end <= self.space => {
+                self.next = end;
+                end - len
+            }
+            _ => self.first_gap(len)?,
+        };
+        self.by_offset.insert(offset, Place { len, buffer: None });
+        Some(offset)
+    }
+
+    fn first_gap(&self, len: u64) -> Option<u64> {
+        self.gaps().into_iter().find(|gap| gap.end - gap.start >= len).map(|gap| gap.start)
+    }
+
+    /// What lies between the places, and behind the last.
+    pub(super) fn gaps(&self) -> Vec<Range<u64>> {
+        let mut gaps = Vec::new();
+        let mut at = 0;
+        for (offset, place) in &self.by_offset {
+            if *offset > at {
+                gaps.push(at..*offset);
+            }
+            at = offset + place.len;
+        }
+        if at < self.space {
+            gaps.push(at..self.space);
+        }
+        gaps
+    }
+
+    pub(super) fn take(&mut self, offset: u64, bytes: usize, entry: &Arc<Entry>) {
+        // Where a buffer was before, its pages may be cached still.
+        let cached = self.next.saturating_add(bytes as u64) > self.space;
+        if let Some(place) = self.by_offset.get_mut(&offset) {
+            let entry_id = entry.id();
+            place.buffer = Some(Resident {
+                id: entry_id,
+                bytes: bytes as u64,
+                entry: Arc::downgrade(entry),
+                cached,
+                looked: false,
+            });
+            self.by_id.insert(entry_id, offset);
+        }
+    }
+
+    pub(super) fn give_up(&mut self, offset: u64) {
+        self.by_offset.remove(&offset);
+    }
+
+    fn forget_the_dead(&mut self) {
+        let by_id = &mut self.by_id;
+        self.by_offset.retain(|_, place| match &place.buffer {
+            Some(resident) if resident.entry.strong_count() == 0 => {
+                by_id.remove(&resident.id);
+                false
+            }
+            _ => true,
+        });
+    }
+
+    fn resident(&self, id: BufferId) -> Option<(u64, &Resident)> {
+        let offset = *self.by_id.get(&id)?;
+        Some((offset, self.by_offset.get(&offset)?.buffer.as_ref()?))
+    }
+
+    fn residents(&mut self) -> impl Iterator<Item = (u64, &mut Resident)> {
+        self.by_offset
+            .iter_mut()
+            .filter_map(|(offset, place)| Some((*offset, place.buffer.as_mut()?)))
+    }
+
+    /// Where a buffer lies, and whether pages of it are cached.
+    pub(super) fn find(&self, id: BufferId) -> Option<(u64, bool)> {
+        let (offset, resident) = self.resident(id)?;
+        Some((offset, resident.cached))
+    }
+
+    pub(super) fn was_looked_at(&self, id: BufferId) -> bool {
+        self.resident(id).is_some_and(|(_, resident)| resident.looked)
+    }
+
+    /// The buffers of a range, whose pages are in the page cache from now on.
+    pub(super) fn cache(&mut self, range: &Range<u64>) -> Vec<(Range<u64>, Arc<Entry>)> {
+        let mut found = Vec::new();
+        for (offset, resident) in self.residents() {
+            let place = offset..offset + resident.bytes;
+            if overlap(&place, range)
+                && let Some(entry) = resident.entry.upgrade()
+            {
+                resident.cached = true;
+                found.push((place, entry));
+            }
+        }
+        found
+    }
+
+    /// Notes what is mapped. Returns what is not any more, and whether that is not known of some.
+    pub(super) fn looked(&mut self, ranges: &[Range<u64>], all: bool) -> (Vec<BufferId>, bool) {
+        let (mut unmapped, mut doubt) = (Vec::new(), false);
+        for (offset, resident) in self.residents() {
+            let Some(entry) = resident.entry.upgrade() else { continue };
+            let place = offset..offset + resident.bytes;
+            resident.looked = true;
+            if ranges.iter().any(|range| overlap(&place, range)) {
+                entry.set_mapped(true);
+            } else if !all {
+                doubt |= entry.is_mapped();
+            } else if entry.set_mapped(false) {
+                unmapped.push(resident.id);
+            }
+        }
+        (unmapped, doubt)
+    }
+
+    /// The buffers that are mapped, as far as is known.
+    pub(super) fn mapped(&mut self) -> Vec<BufferId> {
+        let mapped = self.residents().filter(|(_, resident)| {
+            resident.entry.upgrade().is_some_and(|entry| entry.is_mapped())
+        });
+        mapped.map(|(_, resident)| resident.id).collect()
+    }
+
+    /// Bytes of all that is alive.
+    pub(super) fn bytes(&self) -> u64 {
+        let residents = self.by_offset.values().filter_map(|place| place.buffer.as_ref());
+        residents.filter(|resident| resident.entry.strong_count() > 0).map(|one| one.bytes).sum()
+    }
+}
+
+fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
+    one.start < other.end && other.start < one.end
+}

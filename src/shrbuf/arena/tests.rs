@@ -1,0 +1,91 @@
+//! Arenas without a mount: what lies where, and who is told to hold it.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "this is test code")]
+
+use std::sync::Arc;
+
+use super::*;
+use crate::shrbuf::{Backings, Limits, PlaneMemory};
+
+const OWNER: Owner = Owner { uid: 1000, node: 256 };
+
+fn registry() -> Arc<Registry> {
+    Registry::new(Limits::default(), Backings::memfd())
+}
+
+fn range(arena: &Arena, buffer: &Buffer) -> Range<u64> {
+    let start = u64::from(arena.offset(buffer).expect("a place"));
+    start..start + buffer.len() as u64
+}
+
+#[test]
+fn places_are_fresh_and_apart() {
+    let arena = Arena::copies(&registry());
+    let first = arena.allocate(&OWNER, 5000).expect("a buffer");
+    let second = arena.allocate(&OWNER, 1).expect("a buffer");
+    assert_eq!((arena.offset(&first), arena.offset(&second)), (Some(0), Some(3 * 4096)));
+    drop(first);
+    let third = arena.allocate(&OWNER, 1).expect("a buffer");
+    assert_eq!(arena.offset(&third), Some(5 * 4096));
+    let stranger = registry().allocate(&OWNER, 1).expect("a buffer");
+    let _ = stranger; // another registry's numbers are its own
+}
+
+#[test]
+fn a_touched_page_has_the_buffers_bytes_and_its_changes_go_back() {
+    let arena = Arena::copies(&registry());
+    let buffer = arena.allocate(&OWNER, 8192).expect("a buffer");
+    buffer.write_at(4096, &[7; 4096]).expect("inside");
+    assert_eq!(arena.is_cached(&buffer), None);
+    let page = arena.page_in(4096, 8192);
+    assert!(page[..4096].iter().all(|byte| *byte == 7) && page[4096..].iter().all(|b| *b == 0));
+    assert_eq!(arena.is_cached(&buffer), Some(0));
+    arena.page_out(0, &[9; 4096]);
+    let mut byte = [0];
+    buffer.read_at(4095, &mut byte).expect("inside");
+    assert_eq!(byte, [9]);
+    arena.page_out(SPACE - 4096, &[9; 4096]);
+}
+
+#[test]
+fn a_mapped_buffer_is_held_and_outlives_its_queue() {
+    let registry = registry();
+    let arena = Arena::copies(&registry);
+    let buffer = arena.allocate(&OWNER, 4096).expect("a buffer");
+    buffer.write_at(0, b"kept").expect("inside");
+    let range = range(&arena, &buffer);
+    assert!(!buffer.held_elsewhere() && !arena.looked_yet(&buffer));
+    assert!(!arena.looked(std::slice::from_ref(&range), false));
+    assert!(buffer.held_elsewhere() && arena.looked_yet(&buffer));
+    drop(buffer);
+    let sums = registry.accounting();
+    assert_eq!((sums.buffers, sums.orphaned, sums.bytes), (1, 1, 4096));
+    assert_eq!(registry.charged_to_uid(1000).bytes, 4096);
+    assert!(arena.has_mapped_orphans());
+    assert_eq!(&arena.page_in(0, 4096)[..4], b"kept");
+    // Who was looked at doesn't map it; others may.
+    assert!(arena.looked(&[], false));
+    assert_eq!(registry.accounting().buffers, 1);
+    arena.unmapped();
+    assert!(!arena.has_mapped_orphans());
+    assert_eq!(registry.accounting(), crate::shrbuf::Accounting::default());
+    assert_eq!(registry.charged_to_uid(1000).bytes, 0);
+}
+
+#[test]
+fn ten_thousand_rounds_find_their_places() {
+    let registry = registry();
+    let arena = Arena::copies(&registry);
+    let held = arena.allocate(&OWNER, 4096).expect("a buffer");
+    let kept = range(&arena, &held);
+    for round in 0..10_000 {
+        let buffers = [(); 2].map(|()| arena.allocate(&OWNER, 600_000).expect("a buffer"));
+        for buffer in &buffers {
+            let place = range(&arena, buffer);
+            assert!(place.start >= kept.end, "round {round}: {place:?}");
+            arena.looked(&[place], true);
+        }
+        arena.unmapped();
+    }
+    drop(held);
+    assert_eq!(registry.accounting(), crate::shrbuf::Accounting::default());
+}
