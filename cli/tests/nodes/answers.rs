@@ -46,21 +46,10 @@ impl Answers {
         }
     }
 
-    /// The checks that failed because the node can't be mapped.
-    pub(crate) fn want_mmap(&self) -> impl Iterator<Item = &String> {
-        self.rows.iter().filter(|(_, answer)| answer.wants_mmap()).map(|(check, _)| check)
-    }
-
     pub(crate) fn times(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.ended.iter().map(|(program, status)| {
             let seconds = self.seconds.get(program).map_or("?", String::as_str);
             (program.as_str(), status.as_str(), seconds)
         })
-    }
-}
-
-impl Answer {
-    pub(crate) fn wants_mmap(&self) -> bool {
-        self.verdict == "FAIL" && self.words.contains("-> got ENODEV, ")
     }
 }

@@ -66,30 +66,22 @@ pub(crate) struct Verdict {
     pub same: usize,
     /// Rows with a listed difference.
     pub differ: usize,
-    /// Rows that need `mmap` of the node.
-    pub skipped: Vec<String>,
     pub problems: Vec<String>,
 }
 
-pub(crate) fn judge(
-    vivids: &Answers,
-    ours: &Answers,
-    differences: &Differences,
-    needs_mmap: &[String],
-) -> Verdict {
+pub(crate) fn judge(vivids: &Answers, ours: &Answers, differences: &Differences) -> Verdict {
     let mut verdict = Verdict::default();
     for (check, vivid) in &vivids.rows {
         match ours.rows.get(check) {
             None => verdict.problems.push(format!("{check}: didn't run")),
             Some(answer) => {
                 let listed = differences.0.get(check).map(Vec::as_slice);
-                let skip = needs_mmap.contains(check);
-                row(&mut verdict, check, vivid, answer, listed, skip);
+                row(&mut verdict, check, vivid, answer, listed);
             }
         }
     }
     let unknown = |check: &&String| !vivids.rows.contains_key(*check);
-    let more = ours.rows.keys().chain(differences.0.keys()).chain(needs_mmap).filter(unknown);
+    let more = ours.rows.keys().chain(differences.0.keys()).filter(unknown);
     verdict.problems.extend(more.map(|check| format!("{check}: vivid has never been asked")));
     verdict
 }
@@ -100,22 +92,16 @@ fn row(
     vivid: &Answer,
     ours: &Answer,
     listed: Option<&[Difference]>,
-    skip: bool,
 ) {
     let said = format!("{check}:\n  vivid: {vivid}\n  ours:  {ours}");
-    match (listed, skip) {
-        (Some(_), true) => verdict.problems.push(format!("{check}: is a difference, and skipped")),
-        (None, true) if ours.wants_mmap() => verdict.skipped.push(check.to_owned()),
-        (None, true) => {
-            verdict.problems.push(format!("{said}\n  no longer fails for want of mmap: unlist it"));
-        }
-        (None, false) if vivid == ours => verdict.same += 1,
-        (None, false) => verdict.problems.push(said),
-        (Some(_), false) if vivid == ours => {
+    match listed {
+        None if vivid == ours => verdict.same += 1,
+        None => verdict.problems.push(said),
+        Some(_) if vivid == ours => {
             verdict.problems.push(format!("{check}: answers as vivid does: unlist the difference"));
         }
-        (Some(listed), false) if Differences::explain(listed, vivid, ours) => verdict.differ += 1,
-        (Some(_), false) => {
+        Some(listed) if Differences::explain(listed, vivid, ours) => verdict.differ += 1,
+        Some(_) => {
             verdict.problems.push(format!("{said}\n  differs otherwise than listed"));
         }
     }
@@ -131,57 +117,45 @@ impl std::fmt::Display for Answer {
 mod tests {
     use super::*;
 
-    const VIVID: &str = "ok   p/a: A -> 0; B -> EINVAL\nok   p/b: B -> 0\nok   p/c: C -> 0\n\
-        SKIP p/d: one plane\n3 passed, 0 failed, 1 skipped\n";
+    const VIVID: &str = "ok   p/a: A -> 0; B -> EINVAL\nok   p/b: B -> 0\nSKIP p/d: one plane\n\
+        2 passed, 0 failed, 1 skipped\n";
     const OURS: &str = "ok   p/a: A -> 0; B -> EINVAL\nFAIL p/b: B -> got 1, expected 0\n# time\n\
-        FAIL p/c: mmap -> got ENODEV, needed 0\nSKIP p/d: one plane\n1 passed\n== p 1 3\n";
+        SKIP p/d: one plane\n1 passed\n== p 1 3\n";
     const LIST: &str = "[[difference]]\ncheck = \"p/b\"\nlane = \"sp\"\nbacking = \"memfd\"\n\
         vivid = \"B -> 0\"\nours = \"B -> got 1, expected 0\"\nwhy = \"so\"\nsince = \"6.12\"\n";
 
-    fn problems(ours: &str, list: &str, lane: &str, needs: &[&str]) -> Vec<String> {
+    fn problems(ours: &str, list: &str, lane: &str) -> Vec<String> {
         let mut vivids = Answers::default();
         vivids.add(VIVID);
-        let needs: Vec<String> = needs.iter().map(|&check| check.to_owned()).collect();
         let differences = Differences::read(list, lane, "memfd", &["p"]);
-        judge(&vivids, &Answers::of_guest(ours), &differences, &needs).problems
+        judge(&vivids, &Answers::of_guest(ours), &differences).problems
     }
 
     #[test]
     fn what_is_listed_is_fine() {
-        assert_eq!(problems(OURS, LIST, "sp", &["p/c"]), Vec::<String>::new());
+        assert_eq!(problems(OURS, LIST, "sp"), Vec::<String>::new());
         let ok = OURS
             .replace("p/b: B -> got 1, expected 0", "p/b: B -> 2")
             .replace("FAIL p/b", "ok p/b");
         let list = LIST.replace("B -> got 1, expected 0", "B -> 2");
-        assert_eq!(problems(&ok, &list, "sp", &["p/c"]), Vec::<String>::new());
+        assert_eq!(problems(&ok, &list, "sp"), Vec::<String>::new());
     }
 
     #[test]
     fn what_is_not_listed_or_no_longer_occurs_is_named() {
-        for (ours, list, lane, needs, expected) in [
-            (OURS.to_owned(), LIST, "mp", vec!["p/c"], "p/b:\n  vivid: ok B -> 0"),
-            (OURS.to_owned(), LIST, "sp", vec![], "p/c:\n  vivid"),
-            (OURS.replace("got 1", "got 2"), LIST, "sp", vec!["p/c"], "otherwise than listed"),
+        for (ours, list, lane, expected) in [
+            (OURS.to_owned(), LIST, "mp", "p/b:\n  vivid: ok B -> 0"),
+            (OURS.replace("got 1", "got 2"), LIST, "sp", "otherwise than listed"),
             (
                 OURS.replace("FAIL p/b: B -> got 1, expected 0", "ok   p/b: B -> 0"),
                 LIST,
                 "sp",
-                vec!["p/c"],
                 "unlist the difference",
             ),
-            (
-                OURS.replace("FAIL p/c: mmap -> got ENODEV, needed 0", "ok   p/c: C -> 0"),
-                LIST,
-                "sp",
-                vec!["p/c"],
-                "no longer fails",
-            ),
-            (OURS.replace("SKIP p/d: one plane\n", ""), LIST, "sp", vec!["p/c"], "p/d: didn't run"),
-            (OURS.replace("SKIP p/d: one", "SKIP p/d: two"), LIST, "sp", vec!["p/c"], "p/d:\n"),
-            (OURS.to_owned(), LIST, "sp", vec!["p/c", "p/x"], "p/x: vivid has never"),
-            (OURS.to_owned(), LIST, "sp", vec!["p/c", "p/b"], "and skipped"),
+            (OURS.replace("SKIP p/d: one plane\n", ""), LIST, "sp", "p/d: didn't run"),
+            (OURS.replace("SKIP p/d: one", "SKIP p/d: two"), LIST, "sp", "p/d:\n"),
         ] {
-            let problems = problems(&ours, list, lane, &needs).join("\n");
+            let problems = problems(&ours, list, lane).join("\n");
             assert!(problems.contains(expected), "{expected}: {problems}");
         }
     }

@@ -1,8 +1,6 @@
 //! The test programs on our own nodes: they must say what they said on vivid
 //! (`tests/oracle/PROGRAM-{sp,mp}.txt`), but for the differences that `tests/oracle/differences.toml`
-//! explains, and for the rows of `tests/oracle/needs-node-mmap.txt`.
-//!
-//! `SHRBUF_WRITE=1` writes that second file anew, out of what failed for want of `mmap`.
+//! explains.
 #![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
 
 #[path = "answers.rs"]
@@ -13,7 +11,7 @@ mod judge;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use crate::support::{Ran, ran};
 use answers::Answers;
@@ -33,10 +31,6 @@ const PROGRAM_SECONDS: &str = "400";
 const GUEST_SECONDS: &str = "900";
 
 const DIFFERENCES: &str = "tests/oracle/differences.toml";
-const NEEDS_MMAP: &str = "tests/oracle/needs-node-mmap.txt";
-
-/// Both lanes may write the list.
-static LIST: Mutex<()> = Mutex::new(());
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -99,11 +93,7 @@ pub(crate) fn lane(guest: &Guest, lane: &str, name: &str) {
         vivids.add(&read(&format!("tests/oracle/{program}-{lane}.txt")));
     }
     let differences = Differences::read(&read(DIFFERENCES), lane, guest.backing, &there);
-    if std::env::var_os("SHRBUF_WRITE").is_some() {
-        write_list(lane, &ours);
-    }
-    let needs = listed(lane, &there);
-    let verdict = judge(&vivids, &ours, &differences, &needs);
+    let verdict = judge(&vivids, &ours, &differences);
     say(lane, &ours, &verdict);
     for (program, status) in &ours.ended {
         assert!(matches!(status.as_str(), "0" | "1"), "{program} ended with {status}: {}", ran.err);
@@ -122,38 +112,10 @@ pub(crate) fn lane(guest: &Guest, lane: &str, name: &str) {
 /// What the summary shows.
 fn say(lane: &str, ours: &Answers, verdict: &Verdict) {
     println!(
-        "{lane}: {} rows as on vivid, {} with a listed difference, {} that need mmap of the node",
-        verdict.same,
-        verdict.differ,
-        verdict.skipped.len()
+        "{lane}: {} rows as on vivid, {} with a listed difference",
+        verdict.same, verdict.differ
     );
     for (program, status, seconds) in ours.times() {
         println!("  {program}: status {status}, {seconds} s");
     }
-    for check in &verdict.skipped {
-        println!("SKIP {lane}/{check}: step 3 brings mmap of the node");
-    }
-}
-
-/// The rows of this lane and these programs that need `mmap` of the node.
-fn listed(lane: &str, programs: &[&str]) -> Vec<String> {
-    let prefix = format!("{lane}/");
-    let list = read(NEEDS_MMAP);
-    let checks = list.lines().filter_map(|line| line.strip_prefix(&prefix));
-    checks.filter(|check| judge::is_of(check, programs)).map(str::to_owned).collect()
-}
-
-/// Replaces this lane's rows by what failed for want of `mmap` now.
-fn write_list(lane: &str, ours: &Answers) {
-    let _one = LIST.lock().expect("the list");
-    let old = read(NEEDS_MMAP);
-    let prefix = format!("{lane}/");
-    let (comments, mut rows): (Vec<&str>, Vec<&str>) =
-        old.lines().partition(|line| line.starts_with('#'));
-    rows.retain(|row| !row.starts_with(&prefix));
-    let mut rows: Vec<String> = rows.into_iter().map(str::to_owned).collect();
-    rows.extend(ours.want_mmap().map(|check| format!("{prefix}{check}")));
-    rows.sort();
-    let text = format!("{}\n{}\n", comments.join("\n"), rows.join("\n"));
-    fs::write(root().join(NEEDS_MMAP), text).expect("the list is written");
 }
