@@ -14,6 +14,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::FileOn;
+use super::calling;
 use super::inject;
 use super::memory::{self, Way};
 use super::wire::{Operation, Reply, Request};
@@ -137,7 +139,9 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
             }
             Err(error) => Err(error),
         },
+        Some(Operation::FileOn) => calling::file_on(request, deadline).map(FileOn::to_value),
         Some(Operation::Give) => return inject::give(link, request, fds, deadline),
+        Some(Operation::Swap) => return inject::swap(link, request, fds, deadline),
         None => Err(Errno::ENOSYS),
     };
     link.say(&plain.map_or_else(Reply::error, Reply::value), &[]);

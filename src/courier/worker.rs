@@ -10,7 +10,7 @@ use zerocopy::FromZeros;
 
 use super::process::Helper;
 use super::wire::{DONE, Operation, Reply, Request, SEIZED, TRANSFER};
-use super::{CallSite, GiveError, Process, Program, inject};
+use super::{CallSite, FileOn, GiveError, Process, Program, inject};
 
 /// The most that [`Worker::read_memory`] and [`Worker::write_memory`] move in one go, in bytes:
 /// far above what a control or a plane array can be, and a bound on what a caller's numbers
@@ -24,6 +24,9 @@ const OPERATIONS: u32 = 4;
 /// How much longer than the helper itself the daemon waits for the end of an injection, so that
 /// the helper can put the caller back by itself.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// As [`GRACE`], where the caller waits for the daemon in the middle of it.
+const SERVED: Duration = Duration::from_secs(12);
 
 /// A thread's helper, as a job sees it.
 ///
@@ -165,6 +168,18 @@ impl Worker {
         u32::try_from(reply.value).map_err(|_| Errno::EIO)
     }
 
+    /// The descriptor on which the call is made: its number, its flags and whether `exec` closes it.
+    /// Nothing is stopped for that. `device` is the node's `st_rdev`.
+    ///
+    /// # Errors
+    /// `EBADF` when it is not on `device` (another thread closed or replaced it meanwhile);
+    /// `ENODATA` where the kernel doesn't tell which one it is (user-mode Linux), and several of
+    /// the caller's are on `device`; see [`Worker`].
+    pub fn file_on(&mut self, site: &CallSite, device: u64) -> Result<FileOn, Errno> {
+        let (reply, _) = self.ask(&at_site(Operation::FileOn, site, device, 0), &[])?;
+        FileOn::of_value(reply.value)
+    }
+
     /// Takes the caller's descriptor `fd`, if it is a memory file or a dma-buf. Every other kind
     /// is left alone: already closing a descriptor may hang on somebody's file system.
     ///
@@ -195,7 +210,49 @@ impl Worker {
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = Request { number: cloexec.into(), ..at_site(Operation::Give, site, 0, 0) };
-        let first = self.round(&request, &[descriptor.as_fd()], self.deadline + GRACE);
+        self.inject(&request, descriptor, GRACE, answer)
+    }
+
+    /// Has the caller, which sits in a call whose argument has `size` bytes, find `replacement`
+    /// under the number on which it made the call, which is open on `device` (the node's `st_rdev`).
+    /// Returns that number.
+    ///
+    /// `O_NONBLOCK` as it is at this moment, close-on-exec, and what was registered with epoll are
+    /// carried over; `O_ASYNC` isn't. The access mode is that of `replacement`: see
+    /// [`Self::file_on`]. Duplicates of the old file stay what they are; without any it is closed in
+    /// the middle of this, which waits for the answer to its `RELEASE`; and a registration with epoll
+    /// asks `replacement` whether it is ready. So this must not run on a thread that answers the
+    /// requests of either file.
+    ///
+    /// `answer` is called exactly once: with `Ok` when the thread is held and the call is to be
+    /// answered with success, or with the errno that the call is to be answered with. When something
+    /// fails after `Ok`, the helper puts the errno of [`GiveError::errno`] and the argument as it was
+    /// before the call in place, and what the call did is for the daemon to undo.
+    ///
+    /// # Errors
+    /// [`GiveError`], which says what to do about it; worth one line in the log.
+    pub fn swap(
+        &mut self,
+        site: &CallSite,
+        device: u64,
+        replacement: OwnedFd,
+        size: usize,
+        answer: impl FnOnce(Result<(), Errno>),
+    ) -> Result<i32, GiveError> {
+        let request = at_site(Operation::Swap, site, device, size);
+        self.inject(&request, replacement, SERVED, answer)
+    }
+
+    /// An injection: held, answered, done. After the answer it may take `grace` longer than an
+    /// operation may.
+    fn inject(
+        &mut self,
+        request: &Request,
+        descriptor: OwnedFd,
+        grace: Duration,
+        answer: impl FnOnce(Result<(), Errno>),
+    ) -> Result<i32, GiveError> {
+        let first = self.round(request, &[descriptor.as_fd()], self.deadline + GRACE);
         drop(descriptor); // the helper has its own
         match first {
             Ok((reply, _)) if reply.stage == SEIZED => answer(Ok(())),
@@ -210,7 +267,7 @@ impl Worker {
             }
         }
         let last = match &self.helper {
-            Some(helper) => helper.answer(self.deadline + GRACE),
+            Some(helper) => helper.answer(self.deadline + grace),
             None => Err(Errno::EIO),
         };
         match last {
