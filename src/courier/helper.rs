@@ -14,9 +14,11 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::FileOn;
+use super::calling;
+use super::{inject, looks};
 use super::memory::{self, Way};
 use super::wire::{Operation, Reply, Request};
-use super::{inject, looks};
 use crate::sys::process::adopt;
 use crate::sys::{ptrace, scm_rights};
 
@@ -137,6 +139,7 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
             }
             Err(error) => Err(error),
         },
+        Some(Operation::FileOn) => calling::file_on(request, deadline).map(FileOn::to_value),
         Some(Operation::Give) => return inject::give(link, request, fds, deadline),
         Some(Operation::Swap) => return inject::swap(link, request, fds, deadline),
         Some(Operation::Maps) => looks::maps(request, &link.transfer),

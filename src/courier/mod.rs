@@ -38,6 +38,7 @@
 //! callers that have them; `CAP_SYS_RESOURCE` for a caller with a single free descriptor that may
 //! not raise its own limit (else that one gets `EMFILE`).
 
+mod calling;
 pub mod client;
 mod helper;
 mod inject;
@@ -84,6 +85,17 @@ pub struct CallSite {
     pub cmd: u32,
     /// The call's third argument: an address in the caller.
     pub arg: u64,
+}
+
+/// The descriptor on which a call is made. See [`Worker::file_on`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileOn {
+    /// Its number in the caller.
+    pub fd: i32,
+    /// What `open(2)` and `fcntl(2)` made of the file: access mode, `O_NONBLOCK`, …
+    pub flags: u32,
+    /// Whether an `exec` closes it.
+    pub cloexec: bool,
 }
 
 /// A process whose memory is used later, when its thread sits in no call of ours any more

@@ -1,11 +1,13 @@
-//! Why a caller did not get its descriptor: one errno and one line for the log per cause.
+//! Why a caller did not get its descriptor, or another file under it: one errno and one line for the
+//! log per cause.
 
 use nix::errno::Errno;
 use thiserror::Error;
 
 use super::wire::{DONE, Reply};
 
-/// Why a caller did not get its descriptor. The text says what to do about it.
+/// Why a caller did not get its descriptor ([`super::Worker::give`]), or another file under it
+/// ([`super::Worker::swap`]). The text says what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GiveError {
@@ -14,22 +16,22 @@ pub enum GiveError {
     Gone,
     /// Another process traces it. (`EBUSY`)
     #[error(
-        "the caller is traced by process {0} (a debugger or strace?): end that, or let the \
-         program use shrbuf's own client (<shrbuf.h>), which needs no ptrace"
+        "the caller is traced by process {0} (a debugger or strace?): end that, or, to export, \
+         let the program use shrbuf's own client, which needs no ptrace"
     )]
     Traced(u32),
     /// The kernel lets nobody trace it. (`EPERM`)
     #[error(
         "the kernel forbids ptrace on the caller (kernel.yama.ptrace_scope = 3, a security \
-         module, or a daemon without CAP_SYS_PTRACE): only programs with shrbuf's own client \
-         (<shrbuf.h>) can be given descriptors here"
+         module, or a daemon without CAP_SYS_PTRACE): nothing can be mapped here, and only \
+         programs with shrbuf's own client can export"
     )]
     Forbidden,
     /// Its system calls are filtered and the filter can't be suspended. (`EPERM`)
     #[error(
         "the caller has a seccomp filter, and this kernel (no CONFIG_CHECKPOINT_RESTORE), or a \
          daemon without CAP_SYS_ADMIN or with a filter of its own, can't suspend it: run the \
-         program without its sandbox, or with shrbuf's own client"
+         program without its sandbox, or, to export, with shrbuf's own client"
     )]
     Filtered,
     /// It made the call in another way than this processor's programs do: through the 32-bit or
@@ -37,15 +39,11 @@ pub enum GiveError {
     #[error("the caller made its call through another system call interface than the native one")]
     ForeignCall,
     /// This processor's registers are not known. (`EOPNOTSUPP`)
-    #[error("descriptors can't be given on this processor yet: use shrbuf's own client")]
+    #[error("descriptors can't be given on this processor yet: to export, use shrbuf's own client")]
     Processor,
     /// Its descriptor table is full. (`EMFILE`)
     #[error("the caller's descriptor table is full (RLIMIT_NOFILE)")]
     TableFull,
-    /// The descriptor on which it made the call is not the node's any more: another thread has put
-    /// something else there. (`EBADF`)
-    #[error("the caller's descriptor is no longer the node that it made its call on")]
-    NotTheNode,
     /// Its argument can't be read or written. (`EFAULT`)
     #[error("the caller's struct can't be read and written")]
     Fault,
@@ -61,6 +59,15 @@ pub enum GiveError {
     /// The helper process died or could not be started. (`EIO`)
     #[error("the helper process was lost")]
     Helper,
+    /// The number on which the call was made is no descriptor of the node any more. (`EBADF`)
+    #[error(
+        "the descriptor on which the caller made its call is not open on the node: another thread \
+         closed or replaced it meanwhile"
+    )]
+    OtherFile,
+    /// More epoll instances than can be told of the new file. (`ENOSPC`)
+    #[error("the caller's descriptor is registered with too many epoll instances")]
+    Registered,
 }
 
 impl GiveError {
@@ -73,10 +80,11 @@ impl GiveError {
             Self::Forbidden | Self::Filtered => Errno::EPERM,
             Self::ForeignCall | Self::Processor => Errno::EOPNOTSUPP,
             Self::TableFull => Errno::EMFILE,
-            Self::NotTheNode => Errno::EBADF,
             Self::Fault => Errno::EFAULT,
             Self::TimedOut | Self::Unexpected | Self::Helper => Errno::EIO,
             Self::Call(errno) => errno,
+            Self::OtherFile => Errno::EBADF,
+            Self::Registered => Errno::ENOSPC,
         }
     }
 
@@ -95,7 +103,8 @@ impl GiveError {
             Self::Unexpected => (10, 0),
             Self::Call(errno) => (11, (errno as i32).into()),
             Self::Helper => (12, 0),
-            Self::NotTheNode => (13, 0),
+            Self::OtherFile => (13, 0),
+            Self::Registered => (14, 0),
         }
     }
 
@@ -119,7 +128,8 @@ impl GiveError {
             9 => Self::TimedOut,
             10 => Self::Unexpected,
             11 => Self::Call(Errno::from_raw(more)),
-            13 => Self::NotTheNode,
+            13 => Self::OtherFile,
+            14 => Self::Registered,
             _ => Self::Helper,
         }
     }
@@ -147,7 +157,7 @@ mod tests {
         use GiveError as E;
         let all = [E::Gone, E::Traced(77), E::Forbidden, E::Filtered, E::ForeignCall, E::Processor];
         let more = [E::TableFull, E::Fault, E::TimedOut, E::Unexpected, E::Call(Errno::ENFILE)];
-        for reason in all.into_iter().chain(more).chain([E::Helper, E::NotTheNode]) {
+        for reason in all.into_iter().chain(more).chain([E::Helper, E::OtherFile, E::Registered]) {
             assert_eq!(GiveError::of_reply(&reason.reply()), reason);
             assert_eq!(reason.reply().errno, reason.errno() as i32);
         }

@@ -5,6 +5,8 @@
 use nix::errno::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::FileOn;
+
 /// What the helper is to do. The fields that an operation has no use for are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -49,14 +51,19 @@ pub(super) enum Operation {
     Take = 7,
     /// (descriptor) → `SEIZED`, then the caller's number as value.
     Give = 8,
-    /// (descriptor) → `SEIZED`, then the number of the swapped one as value.
-    Swap = 9,
-    /// Processes' numbers in the transfer file → how many ranges are there now, as value.
-    Maps = 10,
+    /// → number and flags of the calling descriptor, on the device `address`, as
+    /// [`super::FileOn::to_value`].
+    FileOn = 9,
+    /// (descriptor) As [`Operation::Give`], in place of the calling descriptor, on the device
+    /// `address`; the call's argument has `len` bytes.
+    Swap = 10,
+    /// `number` numbers of processes in the transfer file → so many ranges there, as value, of the
+    /// inode `arg` on the device `address`.
+    Maps = 11,
 }
 
 impl Operation {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Read,
         Self::Write,
         Self::Process,
@@ -65,6 +72,7 @@ impl Operation {
         Self::OpenFlags,
         Self::Take,
         Self::Give,
+        Self::FileOn,
         Self::Swap,
         Self::Maps,
     ];
@@ -92,8 +100,30 @@ pub(super) struct Reply {
 
 /// The operation is over.
 pub(super) const DONE: u32 = 1;
-/// [`Operation::Give`]: the thread is held; the daemon is to answer its call.
+/// [`Operation::Give`], [`Operation::Swap`]: the thread is held; the daemon is to answer its call.
 pub(super) const SEIZED: u32 = 2;
+
+impl FileOn {
+    /// As the helper answers it: the number in the lower half, the flags of `fdinfo` in the upper.
+    pub(super) fn to_value(self) -> i64 {
+        let cloexec = if self.cloexec { libc::O_CLOEXEC.cast_unsigned() } else { 0 };
+        let flags = u64::from(self.flags | cloexec) << 32;
+        (flags | u64::from(self.fd.cast_unsigned())).cast_signed()
+    }
+
+    pub(super) fn of_value(value: i64) -> Result<Self, Errno> {
+        let value = value.cast_unsigned();
+        let fd = i32::try_from(value & 0xffff_ffff).map_err(|_| Errno::EIO)?;
+        let flags = u32::try_from(value >> 32).map_err(|_| Errno::EIO)?;
+        Ok(Self::new(fd, flags))
+    }
+
+    /// With the flags as `fdinfo` has them.
+    pub(super) fn new(fd: i32, flags: u32) -> Self {
+        let cloexec = libc::O_CLOEXEC.cast_unsigned();
+        Self { fd, flags: flags & !cloexec, cloexec: flags & cloexec != 0 }
+    }
+}
 
 impl Reply {
     pub(super) fn value(value: i64) -> Self {
@@ -116,6 +146,16 @@ pub(super) const TRANSFER: usize = 256 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_crosses_whole() {
+        let flags = (libc::O_RDWR | libc::O_NONBLOCK).cast_unsigned();
+        for (fd, flags, cloexec) in [(0, 0, false), (7, flags, true), (i32::MAX, 1 << 31, false)] {
+            let file = FileOn { fd, flags, cloexec };
+            assert_eq!(FileOn::of_value(file.to_value()), Ok(file));
+        }
+        assert_eq!(FileOn::of_value(0xffff_ffff), Err(Errno::EIO));
+    }
 
     #[test]
     fn operations_have_their_own_numbers() {

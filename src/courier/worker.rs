@@ -11,7 +11,7 @@ use zerocopy::FromZeros;
 
 use super::process::Helper;
 use super::wire::{DONE, Operation, Reply, Request, SEIZED, TRANSFER};
-use super::{CallSite, GiveError, Process, Program, inject, looks};
+use super::{CallSite, FileOn, GiveError, Process, Program, inject, looks};
 
 /// The most that [`Worker::read_memory`] and [`Worker::write_memory`] move in one go, in bytes:
 /// far above what a control or a plane array can be, and a bound on what a caller's numbers
@@ -25,6 +25,9 @@ const OPERATIONS: u32 = 4;
 /// How much longer than the helper itself the daemon waits for the end of an injection, so that
 /// the helper can put the caller back by itself.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// As [`GRACE`], where the caller waits for the daemon in the middle of it.
+const SERVED: Duration = Duration::from_secs(12);
 
 /// A thread's helper, as a job sees it.
 ///
@@ -162,10 +165,27 @@ impl Worker {
     ///
     /// # Errors
     /// `ENODATA` where it has several such, and they differ; see [`Self::open_flags`].
-    pub fn open_flags_on(&mut self, site: &CallSite, device: u64, ino: u64) -> Result<u32, Errno> {
+    pub fn open_flags_on(
+        &mut self,
+        site: &CallSite,
+        device: u64,
+        ino: u64,
+    ) -> Result<u32, Errno> {
         let request = Request { len: ino, ..at_site(Operation::OpenFlags, site, device, 0) };
         let (reply, _) = self.ask(&request, &[])?;
         u32::try_from(reply.value).map_err(|_| Errno::EIO)
+    }
+
+    /// The descriptor on which the call is made: its number, its flags and whether `exec` closes it.
+    /// Nothing is stopped for that. `device` is the node's `st_rdev`.
+    ///
+    /// # Errors
+    /// `EBADF` when it is not on `device` (another thread closed or replaced it meanwhile);
+    /// `ENODATA` where the kernel doesn't tell which one it is (user-mode Linux), and several of
+    /// the caller's are on `device`; see [`Worker`].
+    pub fn file_on(&mut self, site: &CallSite, device: u64) -> Result<FileOn, Errno> {
+        let (reply, _) = self.ask(&at_site(Operation::FileOn, site, device, 0), &[])?;
+        FileOn::of_value(reply.value)
     }
 
     /// Takes the caller's descriptor `fd`, if it is a memory file or a dma-buf. Every other kind
@@ -198,19 +218,27 @@ impl Worker {
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = Request { number: cloexec.into(), ..at_site(Operation::Give, site, 0, 0) };
-        self.inject(&request, descriptor, answer)
+        self.inject(&request, descriptor, GRACE, answer)
     }
 
-    /// Has the caller, which sits in a call whose argument has `size` bytes, receive `replacement`
-    /// in place of the descriptor on which it made that call, which is one of the character device
-    /// `device` (`st_rdev`). `O_NONBLOCK`, close-on-exec and the registrations in the caller's epoll
-    /// instances are carried over. Returns the descriptor's number.
+    /// Has the caller, which sits in a call whose argument has `size` bytes, find `replacement`
+    /// under the number on which it made the call, which is open on `device` (the node's `st_rdev`).
+    /// Returns that number.
     ///
-    /// `answer` is called exactly once, as by [`Self::give`].
+    /// `O_NONBLOCK` as it is at this moment, close-on-exec, and what was registered with epoll are
+    /// carried over; `O_ASYNC` isn't. The access mode is that of `replacement`: see
+    /// [`Self::file_on`]. Duplicates of the old file stay what they are; without any it is closed in
+    /// the middle of this, which waits for the answer to its `RELEASE`; and a registration with epoll
+    /// asks `replacement` whether it is ready. So this must not run on a thread that answers the
+    /// requests of either file.
+    ///
+    /// `answer` is called exactly once: with `Ok` when the thread is held and the call is to be
+    /// answered with success, or with the errno that the call is to be answered with. When something
+    /// fails after `Ok`, the helper puts the errno of [`GiveError::errno`] and the argument as it was
+    /// before the call in place, and what the call did is for the daemon to undo.
     ///
     /// # Errors
-    /// [`GiveError`]. When it comes after `answer` was called with `Ok`, the caller's call has failed
-    /// with [`GiveError::errno`], and the daemon has to undo what the call did.
+    /// [`GiveError`], which says what to do about it; worth one line in the log.
     pub fn swap(
         &mut self,
         site: &CallSite,
@@ -220,7 +248,7 @@ impl Worker {
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = at_site(Operation::Swap, site, device, size);
-        self.inject(&request, replacement, answer)
+        self.inject(&request, replacement, SERVED, answer)
     }
 
     /// The ranges of the file `ino` on the device `dev` that processes have mapped, in ascending
@@ -232,8 +260,7 @@ impl Worker {
         let numbers: Vec<u8> = pids.iter().flat_map(|pid| pid.to_ne_bytes()).collect();
         self.lay_out(&numbers)?;
         let number = i32::try_from(pids.len()).map_err(|_| Errno::E2BIG)?;
-        let plain = plain(Operation::Maps, dev, 0);
-        let request = Request { number, arg: ino, ..plain };
+        let request = Request { number, arg: ino, ..plain(Operation::Maps, dev, 0) };
         let (reply, _) = self.ask(&request, &[])?;
         let count = usize::try_from(reply.value).map_err(|_| Errno::EIO)?;
         let mut bytes = vec![0; count.min(looks::MOST) * looks::RANGE];
@@ -241,10 +268,13 @@ impl Worker {
         Ok(looks::ranges(&bytes))
     }
 
+    /// An injection: held, answered, done. After the answer it may take `grace` longer than an
+    /// operation may.
     fn inject(
         &mut self,
         request: &Request,
         descriptor: OwnedFd,
+        grace: Duration,
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let first = self.round(request, &[descriptor.as_fd()], self.deadline + GRACE);
@@ -262,7 +292,7 @@ impl Worker {
             }
         }
         let last = match &self.helper {
-            Some(helper) => helper.answer(self.deadline + GRACE),
+            Some(helper) => helper.answer(self.deadline + grace),
             None => Err(Errno::EIO),
         };
         match last {

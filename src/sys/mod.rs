@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "this is the room for it; see the module's first lines")]
 
 pub mod dmabuf;
+pub mod epoll;
 pub mod fdinfo;
 pub mod guest;
 pub mod heap;

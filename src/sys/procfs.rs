@@ -1,9 +1,10 @@
 //! What `/proc` says of a thread: which call it sits in, whose it is, what its descriptors are.
 //! None of these reads asks a file system, so none of them can be stalled by a client.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -105,21 +106,72 @@ pub fn own_descriptor(fd: i32) -> Result<Descriptor, Errno> {
 }
 
 /// The numbers of the descriptors of `tid` that are open on the character device `device`
-/// (`st_rdev`), or with 0 on any CUSE device. It asks no file system but those of `/dev`, `/sys`.
+/// (`st_rdev`), or with 0 on any CUSE device.
 ///
 /// # Errors
 /// `ESRCH` when there is no such thread; `EPERM` when the kernel doesn't tell.
 pub fn descriptors_on(tid: u32, device: u64) -> Result<Vec<i32>, Errno> {
-    let listed = fs::read_dir(format!("/proc/{tid}/fd")).map_err(errno)?;
     let fits = |found: u64| if device == 0 { is_cuse(found) } else { found == device };
-    let on_device = |path: &Path| {
-        path.starts_with("/dev") && fs::metadata(path).is_ok_and(|data| fits(data.rdev()))
-    };
-    let found = listed.flatten().filter(|entry| {
-        // What the link says, not what it leads to: that could be anybody's file system.
-        fs::read_link(entry.path()).is_ok_and(|path| on_device(&path))
-    });
+    // A file with a name; sockets, pipes and the kernel's own have none.
+    let named = descriptors(tid, Path::is_absolute)?;
+    let on_device = |fd: &i32| matches!(character_device(tid, *fd), Ok(Some(found)) if fits(found));
+    Ok(named.into_iter().filter(on_device).collect())
+}
+
+/// The numbers of the descriptors of `tid` whose link reads as `fits` says. Such a link is text
+/// that the kernel makes; nothing is asked of the file.
+///
+/// # Errors
+/// As [`descriptors_on`].
+pub fn descriptors(tid: u32, fits: impl Fn(&Path) -> bool) -> Result<Vec<i32>, Errno> {
+    let listed = list_descriptors(tid)?.flatten();
+    let found = listed.filter(|entry| fs::read_link(entry.path()).is_ok_and(|link| fits(&link)));
     Ok(found.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// How many descriptors `tid` has.
+///
+/// # Errors
+/// As [`descriptors_on`].
+pub fn count_descriptors(tid: u32) -> Result<u64, Errno> {
+    Ok(list_descriptors(tid)?.flatten().map(|_| 1_u64).sum())
+}
+
+fn list_descriptors(tid: u32) -> Result<fs::ReadDir, Errno> {
+    fs::read_dir(format!("/proc/{tid}/fd")).map_err(|error| match errno(error) {
+        Errno::ENOENT => Errno::ESRCH,
+        Errno::EACCES => Errno::EPERM,
+        other => other,
+    })
+}
+
+/// The character device (`st_rdev`) that descriptor `fd` of `tid` is open on, `None` for any other
+/// kind of file. It is what the kernel knows of the file by itself, whatever name it has and
+/// wherever that lies: no file system is asked whether it is still so.
+///
+/// # Errors
+/// `EBADF` when the number is not in use; `EPERM` when the kernel doesn't tell.
+pub fn character_device(tid: u32, fd: i32) -> Result<Option<u64>, Errno> {
+    // A name of the file: it opens and closes nothing.
+    let path = format!("/proc/{tid}/fd/{fd}");
+    let name = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path);
+    let name = name.map_err(|error| match errno(error) {
+        Errno::ENOENT | Errno::ESRCH => Errno::EBADF,
+        Errno::EACCES => Errno::EPERM,
+        other => other,
+    })?;
+    let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC | libc::AT_NO_AUTOMOUNT;
+    // SAFETY: the descriptor is open, the path is empty and ends with zero, `found` is ours.
+    let answer = unsafe {
+        let (empty, into) = (c"".as_ptr(), found.as_mut_ptr());
+        libc::statx(name.as_raw_fd(), empty, flags, libc::STATX_TYPE, into)
+    };
+    Errno::result(answer)?;
+    // SAFETY: all fields are plain numbers, and all bytes were zero before the kernel wrote.
+    let found = unsafe { found.assume_init() };
+    let is_character = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFCHR;
+    Ok(is_character.then(|| libc::makedev(found.stx_rdev_major, found.stx_rdev_minor)))
 }
 
 /// The numbers of the descriptors of `tid` that are open on the inode `ino` of the mount `mnt_id`.
@@ -132,49 +184,6 @@ pub fn descriptors_of(tid: u32, mnt_id: u64, ino: u64) -> Result<Vec<i32>, Errno
     let listed = fs::read_dir(format!("/proc/{tid}/fd")).map_err(errno)?;
     let all = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     Ok(all.filter(|fd| Seen::of(tid, *fd).is_ok_and(|seen| seen.identity == wanted)).collect())
-}
-
-/// The numbers of the epoll instances among the descriptors of `tid`.
-///
-/// # Errors
-/// As [`descriptors_on`].
-pub fn epolls(tid: u32) -> Result<Vec<i32>, Errno> {
-    let listed = fs::read_dir(format!("/proc/{tid}/fd")).map_err(errno)?;
-    let found = listed.flatten().filter(|entry| {
-        fs::read_link(entry.path()).is_ok_and(|path| path.as_os_str() == "anon_inode:[eventpoll]")
-    });
-    Ok(found.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
-}
-
-/// What an epoll instance is registered for at one descriptor: `struct epoll_event`'s members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Registration {
-    /// `events`, `EPOLLET` and its like included.
-    pub events: u32,
-    /// `data`
-    pub data: u64,
-}
-
-/// The registrations of the number `fd` in the epoll instance `epoll` of `tid`. It may wait for the
-/// file systems of all files registered there.
-///
-/// # Errors
-/// `EBADF` when there is no such descriptor.
-pub fn registrations(tid: u32, epoll: i32, fd: i32) -> Result<Vec<Registration>, Errno> {
-    let text = read(&format!("/proc/{tid}/fdinfo/{epoll}"))?;
-    Ok(text.lines().filter_map(|line| registration(line, fd)).collect())
-}
-
-/// One line of an epoll instance's fdinfo, if it is of `fd`.
-fn registration(line: &str, fd: i32) -> Option<Registration> {
-    let mut words = line.split_whitespace();
-    let mut next = |name: &str| words.next().filter(|word| *word == name).and(words.next());
-    if next("tfd:")?.parse() != Ok(fd) {
-        return None;
-    }
-    let events = u32::from_str_radix(next("events:")?, 16).ok()?;
-    let data = u64::from_str_radix(next("data:")?, 16).ok()?;
-    Some(Registration { events, data })
 }
 
 fn is_cuse(device: u64) -> bool {
@@ -191,6 +200,16 @@ pub fn threads(tgid: u32) -> Result<Vec<u32>, Errno> {
     let listed = fs::read_dir(format!("/proc/{tgid}/task")).map_err(errno)?;
     let names = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     Ok(names.collect())
+}
+
+/// The lines that the file of descriptor `fd` of `tid` adds to what the kernel says of it. Unlike all
+/// else here this may wait: see [`super::fdinfo`].
+///
+/// # Errors
+/// As [`descriptor`].
+pub fn descriptor_text(tid: u32, fd: i32) -> Result<String, Errno> {
+    read(&format!("/proc/{tid}/fdinfo/{fd}"))
+        .map_err(|error| if error == Errno::ESRCH { Errno::EBADF } else { error })
 }
 
 fn descriptor_at(path: &str) -> Result<Descriptor, Errno> {
@@ -299,5 +318,21 @@ mod tests {
         let text = format!("{text}size:\t4096\ncount:\t2\nexp_name:\tudmabuf\n");
         assert!(parse_descriptor(&text).expect("a descriptor").dmabuf);
         assert_eq!(own_descriptor(-1), Err(Errno::EBADF));
+    }
+
+    #[test]
+    fn a_character_device_is_known_by_its_number() {
+        let me = std::process::id();
+        let null = File::open("/dev/null").expect("a device");
+        let number = null.as_raw_fd();
+        assert_eq!(character_device(me, number), Ok(Some(libc::makedev(1, 3))));
+        assert!(descriptors_on(me, libc::makedev(1, 3)).expect("a list").contains(&number));
+        let file = File::open("/proc/self/exe").expect("a file");
+        assert_eq!(character_device(me, file.as_raw_fd()), Ok(None));
+        let (socket, _other) = super::super::scm_rights::pair().expect("a pair");
+        assert_eq!(character_device(me, socket.as_raw_fd()), Ok(None));
+        assert_eq!(character_device(me, -1), Err(Errno::EBADF));
+        assert_eq!(descriptors_on(0, 0), Err(Errno::ESRCH));
+        assert!(count_descriptors(me).expect("a number") >= 4);
     }
 }

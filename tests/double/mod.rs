@@ -148,7 +148,7 @@ impl Machine {
     }
 
     pub(crate) fn start(&self, options: &Options) -> Result<Daemon, DaemonError> {
-        Daemon::start(options, &|_| Ok(Box::new(self.double.clone())))
+        Daemon::start(options, &|_, _| Ok(Box::new(self.double.clone())))
     }
 
     pub(crate) fn daemon(&self) -> Daemon {

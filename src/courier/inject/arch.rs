@@ -19,7 +19,7 @@ pub(super) trait Architecture {
     fn result(registers: &Registers) -> i64;
     /// `at`, standing behind a system call instruction, makes that instruction once more with
     /// this number and these arguments.
-    fn call(at: &Registers, number: i64, arguments: [u64; 4]) -> Registers;
+    fn call(at: &Registers, number: i64, arguments: [u64; 6]) -> Registers;
     /// `at` comes back from its system call with `result`, and the kernel restarts nothing.
     fn returned(at: &Registers, result: i64) -> Registers;
 }
@@ -49,11 +49,11 @@ impl Architecture for Native {
         registers.rax.cast_signed()
     }
 
-    fn call(at: &Registers, number: i64, arguments: [u64; 4]) -> Registers {
-        let [rdi, rsi, rdx, r10] = arguments;
+    fn call(at: &Registers, number: i64, arguments: [u64; 6]) -> Registers {
+        let [rdi, rsi, rdx, r10, r8, r9] = arguments;
         let rip = at.rip.wrapping_sub(Self::INSTRUCTION.len() as u64);
         let rax = number.cast_unsigned();
-        Registers { rip, rax, orig_rax: u64::MAX, rdi, rsi, rdx, r10, ..*at }
+        Registers { rip, rax, orig_rax: u64::MAX, rdi, rsi, rdx, r10, r8, r9, ..*at }
     }
 
     fn returned(at: &Registers, result: i64) -> Registers {
@@ -84,7 +84,7 @@ impl Architecture for Native {
         -1
     }
 
-    fn call(at: &Registers, _number: i64, _arguments: [u64; 4]) -> Registers {
+    fn call(at: &Registers, _number: i64, _arguments: [u64; 6]) -> Registers {
         *at
     }
 

@@ -15,6 +15,10 @@ use crate::sys::ptrace::{self, Registers, Stop};
 /// caller is given up. None of them waits for anything but the caller's own memory.
 const CALL: Duration = Duration::from_millis(500);
 
+/// As [`CALL`], for those that wait for the daemon besides: the last close of a node's file for the
+/// answer to `RELEASE`, an epoll for that to `POLL`. When the daemon dies, both end at once.
+const SERVED: Duration = Duration::from_secs(2);
+
 /// How long to wait for what is left of a caller that dies.
 const DEATH: Duration = Duration::from_millis(200);
 
@@ -89,25 +93,46 @@ impl Held {
         Ok(Self { tid, registers, mask })
     }
 
-    /// The arguments of the call that it comes from.
-    pub(super) fn arguments(&self) -> [u64; 6] {
-        Native::made(&self.registers).1
+    /// The descriptor on which the thread made its call.
+    ///
+    /// # Errors
+    /// [`GiveError::OtherFile`] for a negative number, which no call succeeds on.
+    pub(super) fn descriptor(&self) -> Result<i32, GiveError> {
+        let (_, [descriptor, ..]) = Native::made(&self.registers);
+        // The kernel takes the lower half of the register.
+        i32::try_from(descriptor & 0xffff_ffff).map_err(|_| GiveError::OtherFile)
     }
 
-    /// Its stack pointer.
-    pub(super) fn stack(&self) -> u64 {
-        Native::stack(&self.registers)
-    }
-
-    /// Has the thread make a system call.
+    /// Has the thread make a system call; arguments that are not given are 0.
     ///
     /// # Errors
     /// [`GiveError::Call`] with what the call failed with; [`GiveError::Gone`];
     /// [`GiveError::TimedOut`], after which the thread doesn't stand still.
-    pub(super) fn call(&self, number: i64, arguments: [u64; 4]) -> Result<i64, GiveError> {
-        ptrace::set_registers(self.tid, &Native::call(&self.registers, number, arguments))?;
-        self.to_syscall()?; // the beginning
-        self.to_syscall()?; // the end
+    pub(super) fn call(&self, number: i64, arguments: &[u64]) -> Result<i64, GiveError> {
+        self.call_within(CALL, number, arguments)
+    }
+
+    /// As [`Self::call`], for a call that may wait for the daemon.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(super) fn call_served(&self, number: i64, arguments: &[u64]) -> Result<i64, GiveError> {
+        self.call_within(SERVED, number, arguments)
+    }
+
+    fn call_within(
+        &self,
+        patience: Duration,
+        number: i64,
+        arguments: &[u64],
+    ) -> Result<i64, GiveError> {
+        let mut all = [0; 6];
+        for (place, argument) in all.iter_mut().zip(arguments) {
+            *place = *argument;
+        }
+        ptrace::set_registers(self.tid, &Native::call(&self.registers, number, all))?;
+        self.to_syscall(patience)?; // the beginning
+        self.to_syscall(patience)?; // the end
         let result = Native::result(&ptrace::registers(self.tid)?);
         match i32::try_from(result) {
             Ok(errno @ -4095..0) => Err(GiveError::Call(Errno::from_raw(-errno))),
@@ -115,11 +140,11 @@ impl Held {
         }
     }
 
-    fn to_syscall(&self) -> Result<(), GiveError> {
+    fn to_syscall(&self, patience: Duration) -> Result<(), GiveError> {
         let mut interrupted = false;
         ptrace::run_to_syscall(self.tid, 0)?;
         loop {
-            match wait(self.tid, Instant::now() + CALL) {
+            match wait(self.tid, Instant::now() + patience) {
                 Ok(Stop::Syscall) => return Ok(()),
                 // A stop of the whole process; it takes effect when we let go.
                 Ok(Stop::Held) => ptrace::run_to_syscall(self.tid, 0)?,

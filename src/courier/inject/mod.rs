@@ -3,7 +3,8 @@
 //! The caller sits in an `ioctl` of ours. It is seized, told to stop, and its call answered; so
 //! it stands still on its way back to user space, where it is made to receive the descriptor
 //! ([`receive`]), and is then put back as it was, with the number in its struct. Nothing of the
-//! caller is written but that struct of 64 bytes, which the call writes anyway.
+//! caller is written but that struct of 64 bytes, which the call writes anyway. In the same way a
+//! caller's descriptor is replaced by another ([`swap`]).
 //!
 //! When the daemon dies before it has answered, the call fails by itself and the caller is let go
 //! untouched. When it dies later, the helper goes on to the end.
@@ -29,11 +30,10 @@ use arch::{Architecture, Native};
 use held::Held;
 use receive::Receiver;
 
-/// Size of `struct v4l2_exportbuffer` in bytes: as much as a caller receives into.
-const SCRATCH: usize = 64;
+pub(super) use swap::swap;
 
-/// The largest argument of a call that ends with a swap, in bytes: `struct v4l2_create_buffers`.
-const LARGEST: u64 = 256;
+/// Size of `struct v4l2_exportbuffer` in bytes.
+const SCRATCH: usize = 64;
 
 /// Where the number belongs in it.
 const FD: usize = 16;
@@ -51,57 +51,38 @@ struct Seized {
     tgid: u32,
     /// Whether its system calls are filtered for all that.
     filtered: bool,
-    /// The argument as it was before the call.
+    /// The struct as it was before the call.
     before: Vec<u8>,
-}
-
-/// What a caller is to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Job {
-    /// One descriptor more.
-    Give,
-    /// Another file behind the descriptor on which it made the call.
-    Swap,
 }
 
 /// [`super::wire::Operation::Give`].
 pub(super) fn give(link: &Link, request: &Request, fds: Vec<OwnedFd>, deadline: Instant) -> Next {
-    carry_out(Job::Give, link, request, fds, deadline)
-}
-
-/// [`super::wire::Operation::Swap`].
-pub(super) fn swap(link: &Link, request: &Request, fds: Vec<OwnedFd>, deadline: Instant) -> Next {
-    carry_out(Job::Swap, link, request, fds, deadline)
-}
-
-fn carry_out(
-    job: Job,
-    link: &Link,
-    request: &Request,
-    fds: Vec<OwnedFd>,
-    deadline: Instant,
-) -> Next {
     let Some(descriptor) = fds.into_iter().next() else {
         link.say(&GiveError::Helper.reply(), &[]);
         return Next::Request;
     };
-    let size = match job {
-        Job::Give => SCRATCH,
-        Job::Swap => usize::try_from(request.len.min(LARGEST)).unwrap_or_default(),
-    };
-    let (given, next) = match seize(request, size, deadline) {
-        Ok(seized) => hold(job, link, request, &seized, descriptor, deadline),
+    let (given, next) = match seize(request, SCRATCH, deadline) {
+        Ok(seized) => {
+            let seized = &seized;
+            let job = move |held: &Held| receive(request, seized, held, &descriptor);
+            hold(link, request, seized, deadline, job)
+        }
         Err((error, next)) => {
             drop(descriptor);
             (Err(error), next)
         }
     };
-    link.say(&given.map_or_else(GiveError::reply, |fd| Reply::value(fd.into())), &[]);
-    ptrace::reap();
+    over(link, given);
     next
 }
 
-/// Becomes the tracer of the thread, if it sits in the call.
+/// Says what came out of it.
+fn over(link: &Link, given: Result<i32, GiveError>) {
+    link.say(&given.map_or_else(GiveError::reply, |fd| Reply::value(fd.into())), &[]);
+    ptrace::reap();
+}
+
+/// Becomes the tracer of the thread, if it sits in the call, whose argument has `size` bytes.
 fn seize(request: &Request, size: usize, deadline: Instant) -> Result<Seized, (GiveError, Next)> {
     let no = |error: GiveError| (error, Next::Request);
     if !SUPPORTED {
@@ -148,15 +129,15 @@ fn why_not(tid: u32) -> Option<GiveError> {
     (tracer != 0).then_some(GiveError::Traced(tracer))
 }
 
-/// Has the call answered, and the descriptor received. Before the caller goes on, the descriptor is
-/// the caller's or nobody's: it may ask at once who holds the buffer.
+/// Has the call answered, and does `job` to the thread that is held then, and comes back from its
+/// call with what that gave. Before the caller goes on, `job` is dropped, so that a descriptor in it
+/// is the caller's or nobody's: the caller may ask at once who holds the buffer.
 fn hold(
-    job: Job,
     link: &Link,
     request: &Request,
     seized: &Seized,
-    descriptor: OwnedFd,
     deadline: Instant,
+    job: impl FnOnce(&Held) -> Result<i32, GiveError>,
 ) -> (Result<i32, GiveError>, Next) {
     let tid = request.tid;
     if let Err(error) = ptrace::interrupt(tid) {
@@ -175,7 +156,7 @@ fn hold(
     let held = match held {
         Ok(held) => held,
         Err((error, signal)) => {
-            drop(descriptor);
+            drop(job);
             // It stands still, untouched, or is gone.
             if ptrace::detach(tid, signal).is_err() {
                 held::bury(tid);
@@ -183,11 +164,7 @@ fn hold(
             return (Err(error), Next::Request);
         }
     };
-    let given = match job {
-        Job::Give => receive(request, seized, &held, &descriptor),
-        Job::Swap => swap::exchange(request, seized, &held, &descriptor),
-    };
-    drop(descriptor);
+    let given = job(&held); // and it is gone
     if given == Err(GiveError::TimedOut) {
         return (given, Next::End); // it doesn't stand still
     }
@@ -211,7 +188,7 @@ fn receive(
     if seized.filtered {
         return Err(GiveError::Filtered); // set by another thread, after the first look
     }
-    let mut after = [0; SCRATCH];
+    let mut after = vec![0; SCRATCH];
     process_vm::read(request.tid, request.arg, &mut after)?;
     let receiver = Receiver { held, tid: request.tid, tgid: seized.tgid, scratch: request.arg };
     let given = receiver.receive(descriptor, request.number != 0);
@@ -222,7 +199,7 @@ fn receive(
             }
             after
         }
-        Err(_) => *seized.before.first_chunk().unwrap_or(&after),
+        Err(_) => seized.before.clone(),
     };
     if given == Err(GiveError::TimedOut) {
         return given;

@@ -26,7 +26,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use super::held::Held;
 use crate::courier::reason::GiveError;
 use crate::sys::pidfd::{self, DescriptorLimit};
-use crate::sys::{process_vm, scm_rights};
+use crate::sys::{process_vm, procfs, scm_rights};
 
 /// A thread that is held, and what it takes to let it receive.
 pub(super) struct Receiver<'a> {
@@ -62,17 +62,16 @@ struct Received {
     padding: i32,
 }
 
-/// How many numbers are free in the caller.
-enum Room {
-    /// Enough.
-    Plenty(Pair),
-    /// One, and the limit was raised from this.
-    Raised(Pair, DescriptorLimit),
-}
-
-struct Pair {
+/// The pair's numbers.
+pub(super) struct Pair {
     low: i32,
     high: i32,
+}
+
+/// A limit that was raised for the moment.
+pub(super) struct Raised {
+    old: DescriptorLimit,
+    new: DescriptorLimit,
 }
 
 impl Receiver<'_> {
@@ -82,79 +81,52 @@ impl Receiver<'_> {
     /// [`GiveError`]; unless the caller is gone or doesn't stop any more, it has no more
     /// descriptors than before.
     pub(super) fn receive(&self, descriptor: &OwnedFd, cloexec: bool) -> Result<i32, GiveError> {
-        match self.room()? {
-            Room::Plenty(pair) => self.receive_over(&pair, descriptor, cloexec),
-            Room::Raised(pair, limit) => {
-                let received = self.receive_over(&pair, descriptor, cloexec);
-                self.lower(limit);
-                received
-            }
-        }
-    }
-
-    /// The caller receives `descriptor` in place of its descriptor `target`. It may have a full
-    /// table: in the end it has no more descriptors than before.
-    ///
-    /// # Errors
-    /// As [`Self::receive`].
-    pub(super) fn receive_over_target(
-        &self,
-        descriptor: &OwnedFd,
-        target: i32,
-        cloexec: bool,
-    ) -> Result<(), GiveError> {
-        let limit = pidfd::descriptor_limit(self.tgid, None).map_err(|_| GiveError::TableFull)?;
-        // The process may have lowered its limit below what it has open.
-        let above = u64::try_from(target).unwrap_or(0).saturating_add(1);
-        let mut put_back = None;
-        let mut pair = if above > limit.soft { Err(FULL) } else { self.pair() };
-        if pair.as_ref().is_err_and(|error| *error == FULL) {
-            let soft = limit.soft.max(above).saturating_add(2);
-            let raised = DescriptorLimit { soft, hard: limit.hard.max(soft) };
-            pidfd::descriptor_limit(self.tgid, Some(raised)).map_err(|_| GiveError::TableFull)?;
-            put_back = Some(raised);
-            pair = self.pair();
-        }
-        let done =
-            pair.and_then(|pair| self.receive_over(&pair, descriptor, true)).and_then(|fd| {
-                let flags = if cloexec { libc::O_CLOEXEC } else { 0 };
-                let put =
-                    self.held.call(libc::SYS_dup3, [number(fd), number(target), number(flags), 0]);
-                if put.as_ref().is_err_and(|error| *error == GiveError::TimedOut) {
-                    return Err(GiveError::TimedOut); // it doesn't stand still
-                }
-                self.close(fd).and(put.map(drop))
-            });
-        if let Some(raised) = put_back
-            && pidfd::descriptor_limit(self.tgid, None) == Ok(raised)
-        {
-            // It fails only when the process is gone.
-            let _ = pidfd::descriptor_limit(self.tgid, Some(limit));
-        }
-        done.map_err(|error| if error == FULL { GiveError::TableFull } else { error })
-    }
-
-    /// Makes the pair.
-    fn room(&self) -> Result<Room, GiveError> {
         match self.pair() {
             Err(GiveError::Call(Errno::EMFILE)) => {}
-            made => return Ok(Room::Plenty(made?)),
+            made => return self.receive_over(&made?, descriptor, cloexec),
         }
-        let limit = pidfd::descriptor_limit(self.tgid, None).map_err(|_| GiveError::TableFull)?;
-        let raised = raised(limit);
+        let (pair, raised) = self.pair_above(0)?;
+        let received = if u64::try_from(pair.low).is_ok_and(|low| low < raised.old.soft) {
+            self.receive_over(&pair, descriptor, cloexec)
+        } else {
+            self.close(pair.high).and(self.close(pair.low)).and(Err(GiveError::TableFull))
+        };
+        self.lower(&raised);
+        received
+    }
+
+    /// Makes the pair, wherever there is room for it: for a number `target` that the process has
+    /// already, and which is to be replaced.
+    ///
+    /// # Errors
+    /// [`GiveError`].
+    pub(super) fn pair_beside(&self, target: i32) -> Result<(Pair, Option<Raised>), GiveError> {
+        // A limit may have been lowered below a number that is in use; then nothing can be put
+        // under that number.
+        let limit = pidfd::descriptor_limit(self.tgid, None)?;
+        if u64::try_from(target).is_ok_and(|target| target < limit.soft) {
+            match self.pair() {
+                Err(GiveError::Call(Errno::EMFILE)) => {}
+                made => return Ok((made?, None)),
+            }
+        }
+        // So many open, so many numbers below that are not all taken.
+        let open = procfs::count_descriptors(self.tid)?;
+        let above = u64::try_from(target).unwrap_or(0).saturating_add(1);
+        let (pair, raised) = self.pair_above(above.max(open.saturating_add(2)))?;
+        Ok((pair, Some(raised)))
+    }
+
+    /// Makes the pair after raising the limit by two, or to `least` if that is more.
+    fn pair_above(&self, least: u64) -> Result<(Pair, Raised), GiveError> {
+        let old = pidfd::descriptor_limit(self.tgid, None).map_err(|_| GiveError::TableFull)?;
+        let raised = Raised { old, new: raised(old, least) };
         // EPERM: above the machine's `fs.nr_open`.
-        pidfd::descriptor_limit(self.tgid, Some(raised)).map_err(|_| GiveError::TableFull)?;
+        pidfd::descriptor_limit(self.tgid, Some(raised.new)).map_err(|_| GiveError::TableFull)?;
         match self.pair() {
-            Ok(pair) if u64::try_from(pair.low).is_ok_and(|low| low < limit.soft) => {
-                Ok(Room::Raised(pair, limit))
-            }
-            Ok(pair) => {
-                let closed = self.close(pair.high).and(self.close(pair.low));
-                self.lower(limit);
-                closed.and(Err(GiveError::TableFull))
-            }
+            Ok(pair) => Ok((pair, raised)),
             Err(error) => {
-                self.lower(limit);
+                self.lower(&raised);
                 Err(match error {
                     GiveError::Call(Errno::EMFILE) => GiveError::TableFull,
                     other => other,
@@ -164,24 +136,28 @@ impl Receiver<'_> {
     }
 
     /// Puts the limit back, unless the process has set another meanwhile.
-    fn lower(&self, limit: DescriptorLimit) {
-        if pidfd::descriptor_limit(self.tgid, None) == Ok(raised(limit)) {
+    pub(super) fn lower(&self, raised: &Raised) {
+        if pidfd::descriptor_limit(self.tgid, None) == Ok(raised.new) {
             // It fails only when the process is gone.
-            let _ = pidfd::descriptor_limit(self.tgid, Some(limit));
+            let _ = pidfd::descriptor_limit(self.tgid, Some(raised.old));
         }
     }
 
     fn pair(&self) -> Result<Pair, GiveError> {
         let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
         let arguments = [number(libc::AF_UNIX), number(kind), 0, self.scratch];
-        self.held.call(libc::SYS_socketpair, arguments)?;
+        self.held.call(libc::SYS_socketpair, &arguments)?;
         let mut made = [0_i32; 2];
         process_vm::read(self.tid, self.scratch, made.as_mut_bytes())?;
         let [low, high] = made;
         Ok(Pair { low: low.min(high), high: low.max(high) })
     }
 
-    fn receive_over(
+    /// The caller receives `descriptor` over the pair, which is closed then.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub(super) fn receive_over(
         &self,
         pair: &Pair,
         descriptor: &OwnedFd,
@@ -233,7 +209,7 @@ impl Receiver<'_> {
         process_vm::write(self.tid, self.scratch, header.as_bytes())?;
         let cloexec = if cloexec { libc::MSG_CMSG_CLOEXEC } else { 0 };
         let flags = number(libc::MSG_DONTWAIT | cloexec);
-        self.held.call(libc::SYS_recvmsg, [number(fd), self.scratch, flags, 0])?;
+        self.held.call(libc::SYS_recvmsg, &[number(fd), self.scratch, flags])?;
         let mut received = Received::new_zeroed();
         process_vm::read(self.tid, self.scratch, received.as_mut_bytes())?;
         let expected = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
@@ -246,28 +222,30 @@ impl Receiver<'_> {
     }
 
     pub(super) fn close(&self, fd: i32) -> Result<(), GiveError> {
-        match self.held.call(libc::SYS_close, [number(fd), 0, 0, 0]) {
-            // Whatever it was that was closed: it is.
-            Ok(_) | Err(GiveError::Call(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
+        // Whatever it was that was closed: it is.
+        settled(self.held.call(libc::SYS_close, &[number(fd)]))
     }
 }
-
-/// No number is free below the limit.
-const FULL: GiveError = GiveError::Call(Errno::EMFILE);
 
 /// `CMSG_LEN(sizeof(int))`.
 const RECEIVED_LEN: u64 = 20;
 
-/// Room for the pair.
-fn raised(limit: DescriptorLimit) -> DescriptorLimit {
-    let soft = limit.soft.saturating_add(2);
+/// Room for the pair, and for all numbers below `least`.
+fn raised(limit: DescriptorLimit, least: u64) -> DescriptorLimit {
+    let soft = limit.soft.saturating_add(2).max(least);
     DescriptorLimit { soft, hard: limit.hard.max(soft) }
 }
 
+/// Of a call that has its effect even where it says that it failed, or none that matters.
+pub(super) fn settled(called: Result<i64, GiveError>) -> Result<(), GiveError> {
+    match called {
+        Ok(_) | Err(GiveError::Call(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// A number as a register holds it.
-fn number(value: i32) -> u64 {
+pub(super) fn number(value: i32) -> u64 {
     i64::from(value).cast_unsigned()
 }
 
@@ -294,8 +272,9 @@ mod tests {
     #[test]
     fn a_raised_limit_keeps_what_it_can() {
         let limit = |soft, hard| DescriptorLimit { soft, hard };
-        assert_eq!(raised(limit(10, 100)), limit(12, 100));
-        assert_eq!(raised(limit(10, 10)), limit(12, 12));
-        assert_eq!(raised(limit(u64::MAX, u64::MAX)), limit(u64::MAX, u64::MAX));
+        assert_eq!(raised(limit(10, 100), 0), limit(12, 100));
+        assert_eq!(raised(limit(10, 10), 12), limit(12, 12));
+        assert_eq!(raised(limit(10, 15), 20), limit(20, 20));
+        assert_eq!(raised(limit(u64::MAX, u64::MAX), 9), limit(u64::MAX, u64::MAX));
     }
 }

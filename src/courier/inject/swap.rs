@@ -1,132 +1,279 @@
-//! Another file behind the descriptor on which a held thread made its call.
+//! Putting another file under the number on which a call was made. Runs in the helper.
 //!
-//! The thread receives the file as it would receive any descriptor, and moves it onto the old number by
-//! `dup3`, which closes the old file there. It receives on its own stack, below what it uses there (the
-//! red zone of 128 bytes included); those bytes are put back.
+//! The thread is held behind its call ([`super::hold`]). It maps a page to work in (the argument of
+//! `REQBUFS` has 20 bytes, and below a stack there may be nothing, or another stack), receives the
+//! replacement under a free number ([`super::receive`]), puts it under the old file's number with
+//! `dup3`, and closes and unmaps what it was given for that. So it has as many descriptors as before,
+//! and the limit is raised for the moment where it has no free number.
 //!
-//! The kernel's epoll knows a registration by file *and* number. So what is registered at the number is
-//! taken out before, and put in again after.
+//! What the process had registered of the old file with its epoll instances is taken out before and
+//! registered of the new file afterwards. A registration with `EPOLLONESHOT` that has had its event
+//! can't be told to an instance: it comes back waiting for `EPOLLERR` and `EPOLLHUP`.
+//!
+//! Duplicates of the old file stay what they are. Where there are none, it is closed in the middle of
+//! this, which waits for the daemon's answer to `RELEASE`.
 
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::held::Held;
-use super::receive::Receiver;
-use super::{SCRATCH, Seized};
+use super::receive::{Receiver, number, settled};
+use super::{Seized, hold, over, seize};
+use crate::courier::helper::{Link, Next};
 use crate::courier::reason::GiveError;
-use crate::courier::wire::Request;
+use crate::courier::wire::{Request, TRANSFER};
+use crate::courier::{calling, site};
+use crate::sys::epoll::{self, Registration};
 use crate::sys::process_vm;
-use crate::sys::procfs::{self, Registration};
 
-/// Bytes below the stack pointer that are not the stack's end yet: the red zone of the System V ABI.
-const RED_ZONE: u64 = 128;
+/// What the thread maps to work in, in bytes.
+const ROOM: u64 = 4096;
 
-/// `EPOLL_CTL_*`, as a register holds them.
-const ADD: u64 = 1;
-const DEL: u64 = 2;
+/// With so many epoll instances a file may be registered: each costs two calls of the caller's
+/// while it is held.
+const MOST: usize = 64;
 
-/// The epoll registrations of the number: instance, and what for.
-type Registered = Vec<(u64, Registration)>;
-
-/// The thread's descriptor becomes `replacement`. Returns its number.
-pub(super) fn exchange(
+/// [`crate::courier::wire::Operation::Swap`].
+pub(in crate::courier) fn swap(
+    link: &Link,
     request: &Request,
-    seized: &Seized,
-    held: &Held,
-    replacement: &OwnedFd,
-) -> Result<i32, GiveError> {
-    let done = try_exchange(request, seized, held, replacement);
-    if done.is_err() && done != Err(GiveError::TimedOut) {
-        // As it was before the call; when that fails, the caller is dying.
-        let _ = process_vm::write(request.tid, request.arg, &seized.before);
-    }
-    done
+    fds: Vec<OwnedFd>,
+    deadline: Instant,
+) -> Next {
+    let (swapped, next) = match fds.into_iter().next() {
+        Some(replacement) => begin(link, request, replacement, deadline),
+        None => (Err(GiveError::Helper), Next::Request),
+    };
+    over(link, swapped);
+    next
 }
 
-fn try_exchange(
+fn begin(
+    link: &Link,
+    request: &Request,
+    replacement: OwnedFd,
+    deadline: Instant,
+) -> (Result<i32, GiveError>, Next) {
+    let looked = usize::try_from(request.len).ok().filter(|size| *size <= TRANSFER);
+    let looked =
+        looked.ok_or(GiveError::Fault).and_then(|size| Ok((size, look(request, deadline)?)));
+    let (size, instances) = match looked {
+        Ok(found) => found,
+        Err(error) => return (Err(error), Next::Request),
+    };
+    let seized = match seize(request, size, deadline) {
+        Ok(seized) => seized,
+        Err((error, next)) => return (Err(error), next),
+    };
+    let seized = &seized;
+    hold(link, request, seized, deadline, move |held| {
+        let swapped = replace(request, seized, held, &replacement, &instances);
+        match swapped {
+            Err(error) if !ends(error) => {
+                // Whatever becomes of that: what went wrong first is told.
+                let _ = process_vm::write(request.tid, request.arg, &seized.before);
+                swapped
+            }
+            other => other,
+        }
+    })
+}
+
+/// Before anything has begun: is it the node's descriptor, and which epoll instances are there? Each
+/// of them is asked, so that one that is stalled stalls nothing but this helper.
+fn look(request: &Request, deadline: Instant) -> Result<Vec<i32>, GiveError> {
+    let call = site::check(request, deadline)?.call;
+    match calling::descriptor(request.tid, call.as_ref(), request.address) {
+        // ENODATA: that is seen when it is held.
+        Ok(_) | Err(Errno::ENODATA) => {}
+        Err(Errno::EBADF) => return Err(GiveError::OtherFile),
+        Err(error) => return Err(error.into()),
+    }
+    let instances = epoll::instances(request.tid)?;
+    for instance in &instances {
+        let _ = epoll::registrations(request.tid, *instance);
+    }
+    Ok(instances)
+}
+
+/// Has the held thread do it. Unless it is gone or doesn't stop any more, it is done wholly or not
+/// at all.
+fn replace(
     request: &Request,
     seized: &Seized,
     held: &Held,
     replacement: &OwnedFd,
+    instances: &[i32],
 ) -> Result<i32, GiveError> {
     if seized.filtered {
         return Err(GiveError::Filtered); // set by another thread, after the first look
     }
-    let tid = request.tid;
-    let [target, ..] = held.arguments();
-    // The kernel takes the lower half of the register.
-    let target = i32::try_from(target & 0xffff_ffff).map_err(|_| GiveError::NotTheNode)?;
-    let nodes = procfs::descriptors_on(tid, request.address)?;
-    if !nodes.contains(&target) {
-        return Err(GiveError::NotTheNode);
+    let (tid, tgid) = (request.tid, seized.tgid);
+    let target = held.descriptor()?;
+    let old = calling::file(tid, target, request.address).map_err(|error| match error {
+        Errno::EBADF => GiveError::OtherFile,
+        other => other.into(),
+    })?;
+    blocks_as(replacement, old.flags)?;
+    let registered = registered(tid, target, instances)?;
+    let scratch = map(held)?;
+    let receiver = Receiver { held, tid, tgid, scratch };
+    let swap = Swap { receiver, target, cloexec: old.cloexec, registered };
+    let swapped = swap.run(replacement);
+    if swapped.is_err_and(ends) {
+        return swapped.map(|()| target);
     }
-    let flags = OFlag::from_bits_retain(procfs::descriptor(tid, target)?.flags.cast_signed());
+    settled(held.call(libc::SYS_munmap, &[scratch, ROOM]))?;
+    swapped.map(|()| target)
+}
+
+/// Whether nothing can be done to the thread any more.
+fn ends(error: GiveError) -> bool {
+    matches!(error, GiveError::TimedOut | GiveError::Gone)
+}
+
+/// The new file waits where the old one does, at this moment.
+fn blocks_as(replacement: &OwnedFd, flags: u32) -> Result<(), GiveError> {
     let own = OFlag::from_bits_retain(fcntl(replacement, FcntlArg::F_GETFL)?);
-    let wanted = (own - OFlag::O_NONBLOCK) | (flags & OFlag::O_NONBLOCK);
+    let old = OFlag::from_bits_retain(flags.cast_signed());
+    let wanted = (own - OFlag::O_NONBLOCK) | (old & OFlag::O_NONBLOCK);
     if wanted != own {
         fcntl(replacement, FcntlArg::F_SETFL(wanted))?;
     }
-    let scratch = held.stack().wrapping_sub(RED_ZONE + 2 * SCRATCH as u64) & !0xf;
-    let mut saved = [0; SCRATCH];
-    process_vm::read(tid, scratch, &mut saved)?;
-    let receiver = Receiver { held, tid, tgid: seized.tgid, scratch };
-    let moved = move_over(&receiver, target, flags.contains(OFlag::O_CLOEXEC), replacement);
-    if moved == Err(GiveError::TimedOut) {
-        return Err(GiveError::TimedOut); // it doesn't stand still
-    }
-    process_vm::write(tid, scratch, &saved)?;
-    moved.map(|()| target)
+    Ok(())
 }
 
-/// Receives, with the epoll registrations of the number carried over.
-fn move_over(
-    receiver: &Receiver<'_>,
+/// Where the number is registered, and how.
+fn registered(
+    tid: u32,
+    target: i32,
+    instances: &[i32],
+) -> Result<Vec<(i32, Registration)>, GiveError> {
+    let mut found = Vec::new();
+    for instance in instances {
+        // One that was closed meanwhile has none.
+        let all = epoll::registrations(tid, *instance).unwrap_or_default();
+        let own = all.into_iter().filter(|registration| registration.fd == target);
+        found.extend(own.map(|registration| (*instance, registration)));
+        if found.len() > MOST {
+            return Err(GiveError::Registered);
+        }
+    }
+    Ok(found)
+}
+
+/// A page of the thread's own, to work in.
+fn map(held: &Held) -> Result<u64, GiveError> {
+    let (access, kind) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let arguments = [0, ROOM, number(access), number(kind), number(-1), 0];
+    Ok(held.call(libc::SYS_mmap, &arguments)?.cast_unsigned())
+}
+
+struct Swap<'a> {
+    receiver: Receiver<'a>,
     target: i32,
     cloexec: bool,
-    replacement: &OwnedFd,
-) -> Result<(), GiveError> {
-    let taken = take_out(receiver, target)?;
-    let moved = receiver.receive_over_target(replacement, target, cloexec);
-    if moved == Err(GiveError::TimedOut) {
-        return moved;
-    }
-    put_in(receiver, target, &taken)?;
-    moved
+    registered: Vec<(i32, Registration)>,
 }
 
-/// Takes the number out of all epoll instances of the process.
-fn take_out(receiver: &Receiver<'_>, target: i32) -> Result<Registered, GiveError> {
-    let mut taken = Registered::new();
-    for epoll in procfs::epolls(receiver.tid).unwrap_or_default() {
-        // One of them at most is of this file: a number that was used before leaves what cannot be
-        // taken out.
-        for registration in procfs::registrations(receiver.tid, epoll, target).unwrap_or_default() {
-            let instance = u64::from(epoll.cast_unsigned());
-            let number = u64::from(target.cast_unsigned());
-            match receiver.held.call(libc::SYS_epoll_ctl, [instance, DEL, number, 0]) {
-                Ok(_) => taken.push((instance, registration)),
+impl Swap<'_> {
+    fn run(&self, replacement: &OwnedFd) -> Result<(), GiveError> {
+        let (pair, raised) = self.receiver.pair_beside(self.target)?;
+        let received = self.receiver.receive_over(&pair, replacement, true);
+        let swapped = received.and_then(|received| self.with(received));
+        if let Some(raised) = raised {
+            self.receiver.lower(&raised);
+        }
+        swapped
+    }
+
+    /// Puts what was `received` under the number, and closes it where it was.
+    fn with(&self, received: i32) -> Result<(), GiveError> {
+        let put = if self.registered.is_empty() {
+            self.put(received)
+        } else {
+            self.put_registered(received)
+        };
+        if put.is_err_and(ends) {
+            return put;
+        }
+        self.receiver.close(received)?;
+        put
+    }
+
+    fn put(&self, from: i32) -> Result<(), GiveError> {
+        let flags = if self.cloexec { libc::O_CLOEXEC } else { 0 };
+        let arguments = [number(from), number(self.target), number(flags)];
+        self.receiver.held.call_served(libc::SYS_dup3, &arguments).map(drop)
+    }
+
+    /// As [`Self::put`], and the registrations go along. The old file is kept under a spare number
+    /// (the pair's other one is free by now) until the new one is registered.
+    fn put_registered(&self, received: i32) -> Result<(), GiveError> {
+        let arguments = [number(self.target), number(libc::F_DUPFD_CLOEXEC), 0];
+        let spare = self.receiver.held.call(libc::SYS_fcntl, &arguments)?;
+        let spare = i32::try_from(spare).map_err(|_| GiveError::Unexpected)?;
+        let (removed, swapped) = self.remove();
+        let swapped = swapped.and_then(|()| self.put(received)).and_then(|()| {
+            self.add(&removed).or_else(|error| {
+                if !ends(error) {
+                    self.put(spare)?;
+                }
+                Err(error)
+            })
+        });
+        match swapped {
+            Err(error) if ends(error) => return Err(error),
+            Err(_) => self.restore(&removed)?,
+            Ok(()) => {}
+        }
+        settled(self.receiver.held.call_served(libc::SYS_close, &[number(spare)]))?;
+        swapped
+    }
+
+    /// Takes the old file out of the instances; says out of which.
+    fn remove(&self) -> (Vec<(i32, Registration)>, Result<(), GiveError>) {
+        let mut removed = Vec::new();
+        for (instance, registration) in &self.registered {
+            match self.control(libc::EPOLL_CTL_DEL, *instance) {
+                Ok(()) => removed.push((*instance, *registration)),
+                // It was another file's registration under this number, or the same instance under
+                // another.
                 Err(GiveError::Call(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) => return (removed, Err(error)),
             }
         }
+        (removed, Ok(()))
     }
-    Ok(taken)
-}
 
-fn put_in(receiver: &Receiver<'_>, target: i32, taken: &Registered) -> Result<(), GiveError> {
-    for (instance, Registration { events, data }) in taken {
-        // struct epoll_event, which is packed on x86-64 (EPOLL_PACKED).
-        let mut event = events.to_ne_bytes().to_vec();
-        event.extend(data.to_ne_bytes());
-        process_vm::write(receiver.tid, receiver.scratch, &event)?;
-        let number = u64::from(target.cast_unsigned());
-        let arguments = [*instance, ADD, number, receiver.scratch];
-        match receiver.held.call(libc::SYS_epoll_ctl, arguments) {
-            // What another thread has done meanwhile holds.
-            Ok(_) | Err(GiveError::Call(_)) => {}
-            Err(error) => return Err(error),
+    fn add(&self, removed: &[(i32, Registration)]) -> Result<(), GiveError> {
+        for (instance, registration) in removed {
+            process_vm::write(self.receiver.tid, self.receiver.scratch, &registration.event())?;
+            self.control(libc::EPOLL_CTL_ADD, *instance)?;
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Puts back of the old file what can be put back: where that fails, another has put it there, or
+    /// the instance is closed.
+    fn restore(&self, removed: &[(i32, Registration)]) -> Result<(), GiveError> {
+        for one in removed {
+            if let Err(error) = self.add(std::slice::from_ref(one))
+                && ends(error)
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn control(&self, operation: i32, instance: i32) -> Result<(), GiveError> {
+        let event = self.receiver.scratch;
+        let arguments = [number(instance), number(operation), number(self.target), event];
+        self.receiver.held.call_served(libc::SYS_epoll_ctl, &arguments).map(drop)
+    }
 }
