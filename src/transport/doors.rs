@@ -46,6 +46,15 @@ struct Doors {
     mapped: Option<Arc<MappedFile>>,
     /// Its owner has said that it never maps.
     unmapped: bool,
+    /// Somebody is closing it.
+    closing: bool,
+}
+
+impl Doors {
+    /// Whether mappings alone keep it open, if anything does.
+    fn lingers(&self) -> bool {
+        !self.cuse && !self.fuse && !self.closing
+    }
 }
 
 impl OpenFiles {
@@ -126,19 +135,24 @@ impl OpenFiles {
     /// Files that only mappings may keep open.
     pub(super) fn lingering(&self) -> Vec<(FileId, Arc<MappedFile>)> {
         let files = self.lock();
-        let lingering = files.iter().filter(|(_, doors)| !doors.cuse && !doors.fuse);
+        let lingering = files.iter().filter(|(_, doors)| doors.lingers());
         lingering.filter_map(|(file, doors)| Some((*file, doors.mapped.clone()?))).collect()
     }
 
-    /// A file that only mappings kept open is closed. `false`: somebody was faster.
-    pub(super) fn forget(&self, file: FileId) -> bool {
+    /// A file that only mappings kept open is to be closed. `false`: somebody does so already.
+    pub(super) fn begin_close(&self, file: FileId) -> bool {
         let mut files = self.lock();
-        let lingers = files.get(&file).is_some_and(|doors| !doors.cuse && !doors.fuse);
-        if lingers {
-            files.remove(&file);
-            self.closed.notify_all();
-        }
-        lingers
+        let Some(doors) = files.get_mut(&file).filter(|doors| doors.lingers()) else {
+            return false;
+        };
+        doors.closing = true;
+        true
+    }
+
+    /// It is.
+    pub(super) fn forget(&self, file: FileId) {
+        self.lock().remove(&file);
+        self.closed.notify_all();
     }
 
     /// Waits until the file is closed, `patience` at most; whether it is.

@@ -60,9 +60,10 @@ impl NodeShared {
 
     /// A file without descriptors is open as long as it is mapped, as a driver's is.
     fn close_if_unmapped(self: &Arc<Self>, file: FileId, mapped: &MappedFile) {
-        if !mapped.arena().held() && self.files.forget(file) {
+        if !mapped.arena().held() && self.files.begin_close(file) {
             self.close(file);
             mapped.arena().unmapped();
+            self.files.forget(file);
         }
     }
 
