@@ -42,7 +42,7 @@ impl Call {
         let caller = Caller { tid: header.pid, uid: header.uid, gid: header.gid };
         Self {
             file: FileId(request.fh),
-            ticket: Ticket(header.unique),
+            ticket: Ticket(header.id),
             site: CallSite { caller, cmd: request.cmd, arg: request.arg },
             arg,
             nested: Vec::new(),

@@ -19,7 +19,7 @@ impl NodeShared {
         reply: cuse_rs::ReadReply,
     ) {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let ticket = Ticket(header.unique);
+        let ticket = Ticket(header.id);
         reply.on_interrupt(self.interrupter(ticket, &interrupted));
         let ctx = self.io_context(FileId(request.fh), header);
         let mut device = self.device();
@@ -43,7 +43,7 @@ impl NodeShared {
         reply: cuse_rs::WriteReply,
     ) {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let ticket = Ticket(header.unique);
+        let ticket = Ticket(header.id);
         reply.on_interrupt(self.interrupter(ticket, &interrupted));
         let ctx = self.io_context(FileId(request.fh), header);
         let mut device = self.device();
@@ -64,7 +64,7 @@ impl NodeShared {
         Context {
             file,
             uid: header.uid,
-            ticket: Ticket(header.unique),
+            ticket: Ticket(header.id),
             now_ns: self.services.clock.now_ns(),
             may_park: true,
             imports: &[],
