@@ -12,6 +12,7 @@ pub mod lease;
 pub mod mapping;
 pub mod memfd;
 pub mod mount;
+pub mod own_table;
 pub mod pidfd;
 pub mod process;
 pub mod process_vm;

@@ -1,4 +1,5 @@
-//! Mount trees as descriptors: `open_tree(2)`, `move_mount(2)`, `mount_setattr(2)` (Linux 5.12).
+//! Mount trees as descriptors: `open_tree(2)`, `move_mount(2)`, `mount_setattr(2)` (Linux 5.12), and
+//! `fsopen(2)`, `fsconfig(2)`, `fsmount(2)` (Linux 5.2).
 
 use std::ffi::CStr;
 use std::io;
@@ -62,6 +63,55 @@ pub fn seal_tree(path: &CStr) -> io::Result<()> {
             libc::AT_RECURSIVE,
             &raw const wanted,
             size_of::<libc::mount_attr>(),
+        )
+    };
+    done(answer)
+}
+
+/// Mounts a file system of this kind where no path leads to it: the descriptor of its root is the only
+/// way in, and the mount ends with the last descriptor of anything in it.
+///
+/// # Errors
+/// Those of `fsopen(2)` (`EPERM` without `CAP_SYS_ADMIN`, `ENODEV` for a kind the kernel doesn't
+/// know), `fsconfig(2)` (`EINVAL` for an option) and `fsmount(2)`.
+pub fn detached(kind: &CStr, options: &[(&CStr, Option<&CStr>)]) -> io::Result<OwnedFd> {
+    // SAFETY: `kind` ends in NUL by its type; a new descriptor or -1 comes back.
+    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC) })?;
+    for (key, value) in options {
+        let command = if value.is_some() { FSCONFIG_SET_STRING } else { FSCONFIG_SET_FLAG };
+        configure(&context, command, Some(key), *value)?;
+    }
+    configure(&context, FSCONFIG_CMD_CREATE, None, None)?;
+    let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    // SAFETY: numbers only; a new descriptor or -1 comes back.
+    owned(unsafe {
+        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, attributes)
+    })
+}
+
+/// `<linux/mount.h>`
+const FSOPEN_CLOEXEC: libc::c_uint = 1;
+const FSMOUNT_CLOEXEC: libc::c_uint = 1;
+const FSCONFIG_SET_FLAG: libc::c_uint = 0;
+const FSCONFIG_SET_STRING: libc::c_uint = 1;
+const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
+
+fn configure(
+    context: &OwnedFd,
+    command: libc::c_uint,
+    key: Option<&CStr>,
+    value: Option<&CStr>,
+) -> io::Result<()> {
+    let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: both texts are NULL or end in NUL, and live across the call, which only reads them.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_fsconfig,
+            context.as_raw_fd(),
+            command,
+            pointer(key),
+            pointer(value),
+            0,
         )
     };
     done(answer)

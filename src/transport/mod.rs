@@ -15,6 +15,7 @@
 mod call;
 mod cuse;
 mod errand;
+pub mod fuse;
 mod io;
 mod node;
 mod nonblock;
