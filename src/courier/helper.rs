@@ -16,9 +16,9 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::FileOn;
 use super::calling;
-use super::{inject, looks};
 use super::memory::{self, Way};
 use super::wire::{Operation, Reply, Request};
+use super::{inject, looks};
 use crate::sys::process::adopt;
 use crate::sys::{ptrace, scm_rights};
 

@@ -165,12 +165,7 @@ impl Worker {
     ///
     /// # Errors
     /// `ENODATA` where it has several such, and they differ; see [`Self::open_flags`].
-    pub fn open_flags_on(
-        &mut self,
-        site: &CallSite,
-        device: u64,
-        ino: u64,
-    ) -> Result<u32, Errno> {
+    pub fn open_flags_on(&mut self, site: &CallSite, device: u64, ino: u64) -> Result<u32, Errno> {
         let request = Request { len: ino, ..at_site(Operation::OpenFlags, site, device, 0) };
         let (reply, _) = self.ask(&request, &[])?;
         u32::try_from(reply.value).map_err(|_| Errno::EIO)

@@ -15,6 +15,7 @@ pub mod mapping;
 pub mod maps;
 pub mod memfd;
 pub mod mount;
+pub mod own_table;
 pub mod pidfd;
 pub mod process;
 pub mod process_vm;

@@ -50,7 +50,7 @@ impl Call {
         Self {
             file,
             door,
-            ticket: ticket(door, header),
+            ticket: Ticket(header.id),
             site: CallSite { caller, cmd: request.cmd, arg: request.arg },
             arg,
             nested: Vec::new(),
@@ -120,10 +120,4 @@ impl Call {
         // Nothing is written: the call begins again with the argument as it was.
         self.reply.ok(-ERESTARTSYS, &[]);
     }
-}
-
-/// The name of a request while it is parked. Two connections count their requests alike, by even
-/// numbers; so those of the second one are made odd.
-pub(super) fn ticket(door: Door, header: &cuse_rs::Header) -> Ticket {
-    Ticket(header.unique | u64::from(door == Door::Fuse))
 }

@@ -147,11 +147,11 @@ impl Handler for Front<'_> {
     }
 
     fn read(&self, header: &Header, request: &Read, reply: ReadReply) {
-        self.0.read(FileId(request.fh), Door::Cuse, header, request, reply);
+        self.0.read(FileId(request.fh), header, request, reply);
     }
 
     fn write(&self, header: &Header, request: &Write<'_>, reply: WriteReply) {
-        self.0.write(FileId(request.fh), Door::Cuse, header, request, reply);
+        self.0.write(FileId(request.fh), header, request, reply);
     }
 
     fn ioctl(&self, header: &Header, request: &Ioctl<'_>, reply: IoctlReply) {

@@ -6,8 +6,6 @@ use std::sync::atomic::AtomicBool;
 use cuse_rs::Header;
 use vb2::{FileId, Ticket};
 
-use super::call;
-use super::doors::Door;
 use super::node::NodeShared;
 use super::parked::Parked;
 use crate::device::{Io, Piece};
@@ -17,13 +15,12 @@ impl NodeShared {
     pub(super) fn read(
         self: &Arc<Self>,
         file: FileId,
-        door: Door,
         header: &Header,
         request: &cuse_rs::Read,
         reply: cuse_rs::ReadReply,
     ) {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let ticket = call::ticket(door, header);
+        let ticket = Ticket(header.id);
         reply.on_interrupt(self.interrupter(ticket, &interrupted));
         let ctx = self.io_context(file, ticket, header);
         let mut device = self.device();
@@ -43,13 +40,12 @@ impl NodeShared {
     pub(super) fn write(
         self: &Arc<Self>,
         file: FileId,
-        door: Door,
         header: &Header,
         request: &cuse_rs::Write<'_>,
         reply: cuse_rs::WriteReply,
     ) {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let ticket = call::ticket(door, header);
+        let ticket = Ticket(header.id);
         reply.on_interrupt(self.interrupter(ticket, &interrupted));
         let ctx = self.io_context(file, ticket, header);
         let mut device = self.device();

@@ -44,20 +44,24 @@ impl Served for MappedDoor {
 
     fn read(&self, header: &Header, request: &Read, reply: ReadReply) {
         match self.node() {
-            Some(node) => node.read(self.file, Door::Fuse, header, request, reply),
+            Some(node) => node.read(self.file, header, request, reply),
             None => drop(reply.error(Errno::ENODEV)),
         }
     }
 
     fn write(&self, header: &Header, request: &Write<'_>, reply: WriteReply) {
         match self.node() {
-            Some(node) => node.write(self.file, Door::Fuse, header, request, reply),
+            Some(node) => node.write(self.file, header, request, reply),
             None => drop(reply.error(Errno::ENODEV)),
         }
     }
 
     fn page_in(&self, offset: u64, len: usize) -> Vec<u8> {
         self.mapped.arena().page_in(offset, len)
+    }
+
+    fn first_page(&self) -> u64 {
+        self.mapped.arena().first_offset()
     }
 
     fn page_out(&self, offset: u64, bytes: &[u8]) {

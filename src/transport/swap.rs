@@ -4,6 +4,7 @@
 //! The call is carried out first, and the swap ends it. Where that can't be done, the allocation is
 //! undone, and the caller gets the errno of [`GiveError`]: no buffers, and no ownership.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use cuse_rs::Errno;
@@ -19,6 +20,7 @@ use super::served::MappedDoor;
 use crate::courier::{GiveError, Worker};
 use crate::device::Place;
 use crate::shrbuf::arena::{Arena, ArenaKind};
+use crate::sys::fdinfo::FdInfo;
 use crate::v4l2::uapi::*;
 
 /// How nodes' files are mapped.
@@ -146,9 +148,7 @@ fn open(
     let content = match arena.kind() {
         ArenaKind::Copies => Content::Cached { size: arena.size() },
         ArenaKind::Pages => {
-            let backing = arena
-                .backing_file()
-                .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+            let backing = arena.backing_file().map_err(errno)?;
             Content::Passthrough(backing, arena.size())
         }
     };
@@ -160,11 +160,8 @@ fn open(
     let door: Arc<dyn Served> = Arc::new(MappedDoor::new(node, file, mapped));
     match mount.open(door, content, flags & libc::O_ACCMODE as u32) {
         Ok(opened) => {
-            mapped.set_opened(Opened {
-                pages: opened.pages,
-                identity: opened.identity,
-                file: opened.file,
-            });
+            let file = FdInfo::own(opened.fd.as_fd()).map_err(errno)?.identity;
+            mapped.set_opened(Opened { pages: opened.pages, identity: opened.identity, file });
             Ok(opened.fd)
         }
         Err(errno) => {
@@ -172,6 +169,10 @@ fn open(
             Err(errno)
         }
     }
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 impl NodeShared {

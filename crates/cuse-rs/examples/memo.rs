@@ -24,7 +24,7 @@ impl Memo {
 
 impl Handler for Memo {
     fn open(&self, header: &Header, _: &Open, reply: OpenReply) {
-        reply.opened(header.unique, OpenFlags::NONE); // a number that comes only once
+        reply.opened(header.id, OpenFlags::NONE); // a number that comes only once
     }
 
     fn release(&self, _: &Header, request: &Release, reply: EmptyReply) {

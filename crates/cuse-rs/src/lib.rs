@@ -65,7 +65,7 @@ pub use handler::{FileSystem, Handler};
 pub use kind::{Cuse, Fuse, Kind};
 pub use message::Header;
 pub use nix::errno::Errno;
-pub use notify::Notifier;
+pub use notify::{Notifier, Waker};
 pub use op::cuse_init::CuseConfig;
 pub use op::flush::Flush;
 pub use op::forget::Forget;

@@ -1,14 +1,23 @@
 //! One message from the kernel: its header, and a reader for what follows.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::abi;
 use crate::error::Malformed;
 
+/// The next [`Header::id`].
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 /// Who asks, and for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The request's number. The kernel uses each one once in a connection.
+    /// A number that no other request of this process has, of whatever session: what requests are
+    /// to be told apart by. The reply has it too.
+    pub id: u64,
+    /// The request's number on the wire. The kernel uses each one once in a connection, and the
+    /// same ones in every connection.
     pub unique: u64,
     /// The file system's node; 0 in a character device.
     pub nodeid: u64,
@@ -58,6 +67,7 @@ impl<'a> Message<'a> {
             });
         };
         let header = Header {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             unique: raw.unique,
             nodeid: raw.nodeid,
             uid: raw.uid,

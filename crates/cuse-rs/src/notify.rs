@@ -31,16 +31,48 @@ impl<K: Kind> Notifier<K> {
     /// `ENODEV`: the session is gone. (One that the kernel has ended and nobody has dropped may take
     /// it in silence.)
     pub fn poll_wakeup(&self, kh: u64) -> io::Result<()> {
-        let out = abi::fuse_notify_poll_wakeup_out { kh };
-        self.notify(abi::FUSE_NOTIFY_POLL, &[out.as_bytes()])
+        Waker { connection: Weak::clone(&self.connection), kh }.wake()
     }
 
     fn notify(&self, code: i32, parts: &[&[u8]]) -> io::Result<()> {
-        let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        let over = || io::Error::from_raw_os_error(libc::ENODEV);
-        let connection = self.connection.upgrade().ok_or_else(over)?;
-        // A message with the number 0 answers nothing; its error field says what it is.
-        connection.send(0, code, &parts)
+        notify(&self.connection, code, parts)
+    }
+}
+
+fn notify(connection: &Weak<Connection>, code: i32, parts: &[&[u8]]) -> io::Result<()> {
+    let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let over = || io::Error::from_raw_os_error(libc::ENODEV);
+    let connection = connection.upgrade().ok_or_else(over)?;
+    // A message with the number 0 answers nothing; its error field says what it is.
+    connection.send(0, code, &parts)
+}
+
+/// Who polls an open file, of whatever kind of session; from
+/// [`PollReply::waker`](crate::PollReply::waker). It does not keep the session alive.
+#[derive(Clone)]
+pub struct Waker {
+    connection: Weak<Connection>,
+    kh: u64,
+}
+
+impl Waker {
+    pub(crate) fn new(connection: &Arc<Connection>, kh: u64) -> Self {
+        Self { connection: Arc::downgrade(connection), kh }
+    }
+
+    /// Wakes them; they ask again. No error if nobody polls any more.
+    ///
+    /// # Errors
+    /// As [`Notifier::poll_wakeup`].
+    pub fn wake(&self) -> io::Result<()> {
+        let out = abi::fuse_notify_poll_wakeup_out { kh: self.kh };
+        notify(&self.connection, abi::FUSE_NOTIFY_POLL, &[out.as_bytes()])
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waker").field("kh", &self.kh).finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use crate::connection::Connection;
 use crate::message::Header;
+use crate::notify::Waker;
 
 /// What became of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ impl Delivery {
 /// The right to answer one request, once. Typed answers are made of it.
 pub(crate) struct Responder {
     connection: Arc<Connection>,
+    id: u64,
     unique: u64,
     opcode: u32,
     answered: bool,
@@ -40,14 +42,20 @@ impl Responder {
         connection.begin(header.unique);
         Self {
             connection: Arc::clone(connection),
+            id: header.id,
             unique: header.unique,
             opcode: header.opcode,
             answered: false,
         }
     }
 
-    pub(crate) fn unique(&self) -> u64 {
-        self.unique
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Who wants to be told that there is news, under this name.
+    pub(crate) fn waker(&self, kh: u64) -> Waker {
+        Waker::new(&self.connection, kh)
     }
 
     pub(crate) fn opcode_name(&self) -> &'static str {
@@ -130,10 +138,10 @@ macro_rules! reply {
         }
 
         impl $name {
-            /// The number of the request this answers.
+            /// [`Header::id`](crate::Header::id) of the request that this answers.
             #[must_use]
-            pub fn unique(&self) -> u64 {
-                self.responder.unique()
+            pub fn id(&self) -> u64 {
+                self.responder.id()
             }
 
             /// `callback` is called, once and on a reader thread, when a signal comes to the caller: here
@@ -163,7 +171,7 @@ macro_rules! reply {
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($name)).field("unique", &self.unique()).finish_non_exhaustive()
+                f.debug_struct(stringify!($name)).field("id", &self.id()).finish_non_exhaustive()
             }
         }
     };

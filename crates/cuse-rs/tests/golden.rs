@@ -186,7 +186,7 @@ fn file_cases() -> Vec<Case> {
             body: "0500000000000000 0001000000000000 # fh, offset
                    10000000 00000000 # size, read_flags
                    0000000000000000 00080000 00000000 # lock_owner, flags, padding",
-            seen: &["Read { fh: 5, offset: 256, size: 16, flags: 2048 }"],
+            seen: &["Read { fh: 5, offset: 256, size: 16, flags: 2048, direct: false }"],
             answer: answer("13000000 00000000", "616263"),
         },
         Case {
@@ -196,8 +196,38 @@ fn file_cases() -> Vec<Case> {
                    03000000 00000000 # size, write_flags
                    0000000000000000 01000000 00000000 # lock_owner, flags, padding
                    616263",
-            seen: &["Write { fh: 5, offset: 256, data: [97, 98, 99], flags: 1 }"],
+            seen: &[
+                "Write { fh: 5, offset: 256, data: [97, 98, 99], flags: 1, direct: false, from_cache: false }",
+            ],
             answer: answer("18000000 00000000", "02000000 00000000 # size, padding"),
+        },
+        Case {
+            length: "50000000",
+            opcode: "0f000000", // READ, a program's own
+            body: "0500000000000000 0001000000000000 10000000 02000000 # read_flags: LOCKOWNER
+                   0900000000000000 00080000 00000000",
+            seen: &["Read { fh: 5, offset: 256, size: 16, flags: 2048, direct: true }"],
+            answer: answer("13000000 00000000", "616263"),
+        },
+        Case {
+            length: "53000000",
+            opcode: "10000000", // WRITE, a program's own
+            body: "0500000000000000 0001000000000000 03000000 02000000 # write_flags: LOCKOWNER
+                   0900000000000000 01000000 00000000 616263",
+            seen: &[
+                "Write { fh: 5, offset: 256, data: [97, 98, 99], flags: 1, direct: true, from_cache: false }",
+            ],
+            answer: answer("18000000 00000000", "02000000 00000000"),
+        },
+        Case {
+            length: "53000000",
+            opcode: "10000000", // WRITE, of changed pages
+            body: "0500000000000000 0001000000000000 03000000 01000000 # write_flags: CACHE
+                   0000000000000000 01000000 00000000 616263",
+            seen: &[
+                "Write { fh: 5, offset: 256, data: [97, 98, 99], flags: 1, direct: false, from_cache: true }",
+            ],
+            answer: answer("18000000 00000000", "02000000 00000000"),
         },
         Case {
             length: "40000000",
@@ -402,6 +432,35 @@ fn every_request_that_is_cut_short_is_answered_with_eio() {
             assert_eq!(script.sent(), expected, "opcode {} cut to {length}", case.opcode);
         }
     }
+}
+
+/// Who polls is woken by the name that the newest request gave, if it waits.
+#[test]
+fn a_waker_is_who_polls() {
+    #[derive(Default)]
+    struct Wakes(Mutex<Vec<Option<Waker>>>);
+    impl Handler for Wakes {
+        fn poll(&self, _: &Header, _: &Poll, reply: PollReply) {
+            self.0.lock().expect("a lock").push(reply.waker());
+            reply.events(0);
+        }
+    }
+    let (script, session) = support::device();
+    for flags in ["01000000", "00000000"] {
+        let body = format!("0500000000000000 0a00000000000000 {flags} 43000000");
+        script.message(&request("40000000", "28000000", 7, &body));
+    }
+    script.end();
+    let wakes = Wakes::default();
+    session.serve(&wakes).expect("the end");
+    let wakers = wakes.0.into_inner().expect("a lock");
+    let [Some(waker), None] = &wakers[..] else { panic!("{wakers:?}") };
+    assert_eq!(script.sent().len(), 2);
+    waker.wake().expect("it is told");
+    let sent: Vec<String> = script.sent().iter().map(|bytes| text(bytes)).collect();
+    assert_eq!(sent, [text(&hex("18000000 01000000 0000000000000000 0a00000000000000"))]);
+    drop(session);
+    assert_eq!(waker.wake().expect_err("over").raw_os_error(), Some(libc::ENODEV));
 }
 
 #[test]

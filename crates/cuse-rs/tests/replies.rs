@@ -32,12 +32,12 @@ impl Handler for Parker {
     fn read(&self, _: &Header, _: &Read, reply: ReadReply) {
         if self.listens {
             let (parked, told, unique) =
-                (Arc::clone(&self.parked), Arc::clone(&self.told), reply.unique());
+                (Arc::clone(&self.parked), Arc::clone(&self.told), reply.id());
             self.parked.lock().expect("a lock").push(reply);
             let callback = Box::new(move || {
                 told.fetch_add(1, Ordering::SeqCst);
                 let mut parked = parked.lock().expect("a lock");
-                if let Some(place) = parked.iter().position(|reply| reply.unique() == unique) {
+                if let Some(place) = parked.iter().position(|reply| reply.id() == unique) {
                     parked.remove(place).error(Errno::EINTR);
                 }
             });

@@ -101,6 +101,58 @@ fn the_answer_to_init_has_what_is_wanted_and_offered() {
     }
 }
 
+/// Long requests are had where the kernel has them, and are 128 KiB where it has not.
+#[test]
+fn the_answer_to_init_has_as_long_requests_as_the_kernel_offers() {
+    let unused = "00000000".repeat(11);
+    let wanted = |max_write| FuseConfig { max_write, ..FuseConfig::default() };
+    // max_write wanted, flags offered; flags, max_write and max_pages in the answer.
+    let rows = [
+        (1 << 20, "ffffff7f", ["01004440", "00001000", "0001"], 1 << 20),
+        (u32::MAX, "ffffff7f", ["01004440", "00001000", "0001"], 1 << 20),
+        (300_000, "ffffff7f", ["01004440", "e0930400", "4a00"], 300_000),
+        (1 << 20, "ffffbf7f", ["01000440", "00000200", "2000"], 131_072),
+        (8192, "ffffff7f", ["01000440", "00200000", "0000"], 8192),
+    ];
+    for (max_write, offered, [flags, length, pages], agreed) in rows {
+        let script = Script::new();
+        let body = format!("07000000 29000000 00000200 {offered} 00000000 {unused}");
+        script.message(&request("68000000", "1a000000", 2, &body));
+        let session = Session::<Fuse>::new(script.clone(), &wanted(max_write)).expect("a session");
+        assert_eq!(session.max_write(), agreed);
+        let expected = hex(&format!(
+            "50000000 00000000 0200000000000000
+             07000000 29000000 00000200 {flags} # major, minor, max_readahead, flags
+             0000 0000 {length} 01000000 {pages} 0000 # max_background, congestion_threshold, max_write, time_gran, max_pages, map_alignment
+             00000000 00000000 0000 00000000000000000000000000000000000000000000"
+        ));
+        assert_eq!(texts(&script), [text(&expected)]);
+    }
+}
+
+/// Two connections number their requests alike; the process tells them apart.
+#[test]
+fn requests_of_two_sessions_have_different_ids() {
+    #[derive(Default)]
+    struct Seen(std::sync::Mutex<Vec<(u64, u64)>>);
+    impl Handler for Seen {
+        fn read(&self, header: &Header, _: &Read, reply: ReadReply) {
+            assert_eq!(reply.id(), header.id);
+            self.0.lock().expect("a lock").push((header.unique, header.id));
+            reply.data(b"");
+        }
+    }
+    let seen = Seen::default();
+    for _ in 0..2 {
+        let (script, session) = device();
+        script.message(&support::read(4)).end();
+        session.serve(&seen).expect("the end");
+    }
+    let seen = seen.0.into_inner().expect("a lock");
+    let [(4, first), (4, second)] = seen[..] else { panic!("{seen:?}") };
+    assert_ne!(first, second);
+}
+
 #[test]
 fn a_first_message_that_cannot_be_served_is_named() {
     let old = request("38000000", "00100000", 2, "07000000 1e000000 00000000 01000000");

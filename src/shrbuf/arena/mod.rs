@@ -34,6 +34,9 @@ use places::Places;
 /// Bytes of the mapped file: what an `m.mem_offset` can name.
 const SPACE: u64 = 1 << 32;
 
+/// Bytes of a frame at most, by a wide margin: one of 8192x4320 in 32 bits.
+const LONGEST_FRAME: u64 = 256 << 20;
+
 /// How what is mapped and the buffers' memory are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArenaKind {
@@ -62,7 +65,7 @@ impl Arena {
     /// One whose pages are copies.
     #[must_use]
     pub fn copies(registry: &Arc<Registry>) -> Arc<Self> {
-        let places = Mutex::new(Places::new(SPACE));
+        let places = Mutex::new(Places::new(LONGEST_FRAME..SPACE));
         Arc::new(Self { registry: Arc::clone(registry), pages: None, places })
     }
 
@@ -73,7 +76,7 @@ impl Arena {
     pub fn pages(registry: &Arc<Registry>) -> io::Result<Arc<Self>> {
         let len = usize::try_from(SPACE).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
         let pages = Pages { file: Arc::new(Memfd::sparse(len)?), udmabufs: Udmabufs::open()? };
-        let places = Mutex::new(Places::new(SPACE));
+        let places = Mutex::new(Places::new(0..SPACE));
         Ok(Arc::new(Self { registry: Arc::clone(registry), pages: Some(pages), places }))
     }
 
@@ -96,6 +99,13 @@ impl Arena {
     #[must_use]
     pub fn size(&self) -> u64 {
         SPACE
+    }
+
+    /// Below this nothing is mapped: of copies, a `read(2)` of the file that was answered in part is
+    /// continued by the kernel at the place in the page cache where the answer ended.
+    #[must_use]
+    pub fn first_offset(&self) -> u64 {
+        if self.pages.is_some() { 0 } else { LONGEST_FRAME }
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {

@@ -11,7 +11,7 @@ use crate::sys::memfd::page_size;
 /// All places of one arena.
 #[derive(Debug)]
 pub(super) struct Places {
-    space: u64,
+    space: Range<u64>,
     /// Behind the last place that was given out.
     next: u64,
     by_offset: BTreeMap<u64, Place>,
@@ -37,8 +37,8 @@ struct Resident {
 }
 
 impl Places {
-    pub(super) fn new(space: u64) -> Self {
-        Self { space, next: 0, by_offset: BTreeMap::new(), by_id: HashMap::new() }
+    pub(super) fn new(space: Range<u64>) -> Self {
+        Self { next: space.start, space, by_offset: BTreeMap::new(), by_id: HashMap::new() }
     }
 
     /// A free place for so many bytes.
@@ -46,7 +46,7 @@ impl Places {
         self.forget_the_dead();
         let len = (bytes as u64).checked_next_multiple_of(page_size() as u64)?;
         let offset = match self.next.checked_add(len) {
-            Some(end) if end <= self.space => {
+            Some(end) if end <= self.space.end => {
                 self.next = end;
                 end - len
             }
@@ -63,22 +63,22 @@ impl Places {
     /// What lies between the places, and behind the last.
     pub(super) fn gaps(&self) -> Vec<Range<u64>> {
         let mut gaps = Vec::new();
-        let mut at = 0;
+        let mut at = self.space.start;
         for (offset, place) in &self.by_offset {
             if *offset > at {
                 gaps.push(at..*offset);
             }
             at = offset + place.len;
         }
-        if at < self.space {
-            gaps.push(at..self.space);
+        if at < self.space.end {
+            gaps.push(at..self.space.end);
         }
         gaps
     }
 
     pub(super) fn take(&mut self, offset: u64, bytes: usize, entry: &Arc<Entry>) {
         // Where a buffer was before, its pages may be cached still.
-        let cached = self.next.saturating_add(bytes as u64) > self.space;
+        let cached = self.next.saturating_add(bytes as u64) > self.space.end;
         if let Some(place) = self.by_offset.get_mut(&offset) {
             let entry_id = entry.id();
             place.buffer = Some(Resident {

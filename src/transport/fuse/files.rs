@@ -1,8 +1,9 @@
 //! The mount's files, and what each request of the kernel's comes to.
 
 use std::collections::HashMap;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use cuse_rs::{
@@ -11,7 +12,10 @@ use cuse_rs::{
     ReadReply, Release, Retrieved, Setattr, Write, WriteReply,
 };
 
-use super::Served;
+use super::cache::Fetches;
+use super::pieces::Pieces;
+use super::{MAX_WRITE, Served};
+use crate::sys::memfd::page_size;
 
 /// The root's node.
 const ROOT: u64 = 1;
@@ -23,203 +27,330 @@ const FOR_EVER: Duration = Duration::from_secs(1 << 30);
 const FILE_MODE: u32 = 0o100_600;
 const ROOT_MODE: u32 = 0o040_700;
 
+/// The longest file, in bytes: the kernel's own bound (`MAX_LFS_FILESIZE`) less the last page.
+const LONGEST: u64 = i64::MAX as u64 - 0xffff;
+
+/// How a file is called on the mount: seen by people, in `/proc/<pid>/maps` and `/proc/<pid>/fd`.
+pub(super) fn name(nodeid: u64) -> String {
+    format!("shrbuf-{nodeid}")
+}
+
+fn nodeid_of(name: &[u8]) -> Option<u64> {
+    let nodeid = std::str::from_utf8(name).ok()?.strip_prefix("shrbuf-")?.parse().ok()?;
+    (self::name(nodeid).as_bytes() == name).then_some(nodeid)
+}
+
 /// All files.
 #[derive(Default)]
-pub(super) struct Files(Mutex<State>);
+pub(super) struct Files {
+    table: Mutex<Table>,
+    /// Bytes of page caches that somebody waits for.
+    pub(super) fetches: Fetches,
+    /// The thread that answers requests.
+    reader: OnceLock<ThreadId>,
+}
 
 #[derive(Default)]
-struct State {
+struct Table {
     last: u64,
     nodes: HashMap<u64, Node>,
-    /// Who waits for bytes of the page cache, by the number of the question.
-    retrieves: HashMap<u64, SyncSender<Vec<u8>>>,
-    last_retrieve: u64,
+    over: bool,
 }
 
 struct Node {
-    served: Option<Arc<dyn Served>>,
+    state: State,
+    /// Until its release.
+    file: Option<Arc<File>>,
     size: u64,
-    backing: Option<BackingId>,
+    /// How many answers gave it to the kernel, less those that it gave back.
+    lookups: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
     /// The daemon is about to open it.
-    expected: bool,
+    Expected,
+    Open,
+    /// Released, or never opened.
+    Closed,
+}
+
+/// What a file is while it is open.
+struct File {
+    served: Arc<dyn Served>,
+    content: Content,
+    pieces: Pieces,
+}
+
+enum Content {
+    Passthrough(BackingId),
+    /// The bytes that can be cached.
+    Cached(Range<u64>),
 }
 
 impl Files {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A file that is about to be opened under this name, once.
+    /// The calling thread answers requests from now on.
+    pub(super) fn served_here(&self) {
+        let _ = self.reader.set(std::thread::current().id()); // there is one
+    }
+
+    pub(super) fn is_served_here(&self) -> bool {
+        self.reader.get() == Some(&std::thread::current().id())
+    }
+
+    /// A file that is about to be opened, once. Its number is never used again.
     pub(super) fn expect(
         &self,
         served: Arc<dyn Served>,
         size: u64,
         backing: Option<BackingId>,
-    ) -> (u64, String) {
-        let mut state = self.lock();
-        state.last = state.last.max(ROOT) + 1;
-        let nodeid = state.last;
-        state.nodes.insert(nodeid, Node { served: Some(served), size, backing, expected: true });
-        (nodeid, nodeid.to_string())
+    ) -> Result<u64, Errno> {
+        // The kernel's page cache has whole pages.
+        let size = size.checked_next_multiple_of(page_size() as u64);
+        let size = size.filter(|size| (1..=LONGEST).contains(size)).ok_or(Errno::EINVAL)?;
+        let content = match backing {
+            Some(backing) => Content::Passthrough(backing),
+            None => Content::Cached(served.first_page().min(size)..size),
+        };
+        let file = Some(Arc::new(File { served, content, pieces: Pieces::new(MAX_WRITE) }));
+        let mut table = self.table();
+        if table.over {
+            return Err(Errno::ENODEV);
+        }
+        let nodeid = table.last.max(ROOT) + 1;
+        table.last = nodeid;
+        table.nodes.insert(nodeid, Node { state: State::Expected, file, size, lookups: 0 });
+        Ok(nodeid)
     }
 
-    /// The time for that is over.
-    pub(super) fn expected(&self, nodeid: u64) {
-        if let Some(node) = self.lock().nodes.get_mut(&nodeid) {
-            node.expected = false;
+    /// It is not wanted any more: nobody hears of its release.
+    pub(super) fn abandon(&self, nodeid: u64) {
+        let mut table = self.table();
+        let Some(node) = table.nodes.get_mut(&nodeid) else { return };
+        node.state = State::Closed;
+        let file = node.file.take();
+        if node.lookups == 0 {
+            table.nodes.remove(&nodeid);
+        }
+        drop(table);
+        drop(file); // without the lock: it takes the backing id back
+    }
+
+    /// The bytes of an open file that can be cached.
+    pub(super) fn cached(&self, nodeid: u64) -> Result<Range<u64>, Errno> {
+        let file = self.file(nodeid).ok_or(Errno::ENOENT)?;
+        match &file.content {
+            Content::Cached(range) => Ok(range.clone()),
+            Content::Passthrough(_) => Err(Errno::EINVAL),
         }
     }
 
-    /// It was not opened.
-    pub(super) fn abandon(&self, nodeid: u64) {
-        let node = self.lock().nodes.remove(&nodeid);
-        drop(node); // without the lock: it takes the backing id back
+    /// The mount has ended.
+    pub(super) fn end(&self) {
+        self.fetches.end();
+        let mut table = self.table();
+        table.over = true;
+        let nodes: Vec<Node> = table.nodes.drain().map(|(_, node)| node).collect();
+        drop(table);
+        for node in nodes {
+            if let (State::Open, Some(file)) = (node.state, node.file) {
+                file.served.release();
+            }
+        }
     }
 
-    /// A number under which bytes of the page cache will come to `sender`.
-    pub(super) fn ask(&self, sender: SyncSender<Vec<u8>>) -> u64 {
-        let mut state = self.lock();
-        state.last_retrieve += 1;
-        let number = state.last_retrieve;
-        state.retrieves.insert(number, sender);
-        number
-    }
-
-    /// Nobody waits for them any more.
-    pub(super) fn forget_question(&self, number: u64) {
-        self.lock().retrieves.remove(&number);
-    }
-
-    fn served(&self, nodeid: u64) -> Option<Arc<dyn Served>> {
-        self.lock().nodes.get(&nodeid)?.served.clone()
+    fn file(&self, nodeid: u64) -> Option<Arc<File>> {
+        self.table().nodes.get(&nodeid).and_then(|node| node.file.clone())
     }
 
     fn attr(&self, nodeid: u64) -> Option<Attr> {
         if nodeid == ROOT {
             return Some(Attr { ino: ROOT, mode: ROOT_MODE, nlink: 2, ..Attr::default() });
         }
-        let size = self.lock().nodes.get(&nodeid)?.size;
-        Some(Attr { ino: nodeid, size, mode: FILE_MODE, nlink: 1, ..Attr::default() })
+        self.table().nodes.get(&nodeid).map(|node| attr_of(nodeid, node.size))
+    }
+
+    /// The kernel is given a file that the daemon is about to open.
+    fn look_up(&self, parent: u64, name: &[u8]) -> Option<Attr> {
+        let nodeid = nodeid_of(name).filter(|_| parent == ROOT)?;
+        let mut table = self.table();
+        let node = table.nodes.get_mut(&nodeid).filter(|node| node.state == State::Expected)?;
+        node.lookups += 1;
+        Some(attr_of(nodeid, node.size))
+    }
+
+    /// The one open that is answered.
+    fn opened(&self, nodeid: u64) -> Option<Arc<File>> {
+        let mut table = self.table();
+        let node = table.nodes.get_mut(&nodeid).filter(|node| node.state == State::Expected)?;
+        node.state = State::Open;
+        node.file.clone()
+    }
+
+    fn released(&self, nodeid: u64) -> Option<Arc<File>> {
+        let mut table = self.table();
+        let node = table.nodes.get_mut(&nodeid)?;
+        node.state = State::Closed;
+        node.file.take()
+    }
+
+    fn forgotten(&self, nodeid: u64, count: u64) {
+        let mut table = self.table();
+        let Some(node) = table.nodes.get_mut(&nodeid) else { return };
+        node.lookups = node.lookups.saturating_sub(count);
+        if node.lookups == 0 {
+            let node = table.nodes.remove(&nodeid);
+            drop(table);
+            drop(node);
+        }
+    }
+}
+
+fn attr_of(nodeid: u64, size: u64) -> Attr {
+    Attr { ino: nodeid, size, mode: FILE_MODE, nlink: 1, ..Attr::default() }
+}
+
+impl File {
+    /// Whole pages for the page cache. Anything less would change the file's length.
+    fn page_in(&self, offset: u64, size: u32) -> Result<Vec<u8>, Errno> {
+        let Content::Cached(range) = &self.content else { return Err(Errno::EINVAL) };
+        // EINVAL is also what read(2) gives then, of a file that is no longer read directly.
+        if !range.contains(&offset) {
+            return Err(Errno::EINVAL);
+        }
+        let mut bytes = self.served.page_in(offset, size as usize);
+        bytes.resize(size as usize, 0);
+        Ok(bytes)
     }
 }
 
 impl Handler for Files {
     fn open(&self, header: &Header, _request: &Open, reply: OpenReply) {
-        let nodeid = header.nodeid;
-        let mut state = self.lock();
-        match state.nodes.get_mut(&nodeid).filter(|node| node.expected) {
-            None => drop(reply.error(Errno::ENXIO)),
-            Some(node) => {
-                node.expected = false;
-                match &node.backing {
-                    Some(backing) => {
-                        let flags = OpenFlags::DIRECT_IO | OpenFlags::NOFLUSH;
-                        reply.passthrough(nodeid, backing, flags)
-                    }
-                    None => reply.opened(nodeid, OpenFlags::KEEP_CACHE | OpenFlags::NOFLUSH),
-                };
+        let Some(file) = self.opened(header.nodeid) else {
+            tracing::info!(tid = header.pid, uid = header.uid, "a mapped file is not opened twice");
+            reply.error(Errno::ENXIO);
+            return;
+        };
+        match &file.content {
+            Content::Passthrough(backing) => {
+                let flags =
+                    OpenFlags::DIRECT_IO | OpenFlags::NOFLUSH | OpenFlags::PARALLEL_DIRECT_WRITES;
+                reply.passthrough(header.nodeid, backing, flags);
+            }
+            // A stream has no place in it, so that each read and write begins at 0, as in a
+            // character device.
+            Content::Cached(_) => {
+                let flags = OpenFlags::KEEP_CACHE | OpenFlags::NOFLUSH | OpenFlags::STREAM;
+                reply.opened(header.nodeid, flags);
             }
         }
     }
 
-    fn release(&self, _header: &Header, request: &Release, reply: EmptyReply) {
-        let (served, backing) = match self.lock().nodes.get_mut(&request.fh) {
-            Some(node) => (node.served.take(), node.backing.take()),
-            None => (None, None),
-        };
+    fn release(&self, header: &Header, _request: &Release, reply: EmptyReply) {
+        let file = self.released(header.nodeid);
         reply.ok();
-        drop(backing);
-        if let Some(served) = served {
-            served.release();
+        if let Some(file) = file {
+            file.served.release();
         }
     }
 
     fn read(&self, header: &Header, request: &Read, reply: ReadReply) {
-        let Some(served) = self.served(header.nodeid) else {
+        let Some(file) = self.file(header.nodeid) else {
             reply.error(Errno::ENODEV);
             return;
         };
         if request.direct {
-            served.read(header, request, reply);
-        } else {
-            reply.data(&served.page_in(request.offset, request.size as usize));
+            let offset = file.before(header, request.offset, request.size as usize);
+            file.served.read(header, &Read { offset, ..*request }, reply);
+            return;
         }
+        match file.page_in(request.offset, request.size) {
+            Ok(bytes) => reply.data(&bytes),
+            Err(errno) => reply.error(errno),
+        };
     }
 
     fn write(&self, header: &Header, request: &Write<'_>, reply: WriteReply) {
-        let Some(served) = self.served(header.nodeid) else {
+        let Some(file) = self.file(header.nodeid) else {
             reply.error(Errno::ENODEV);
             return;
         };
-        if request.from_cache {
-            served.page_out(request.offset, request.data);
+        if request.direct {
+            let offset = file.before(header, request.offset, request.data.len());
+            file.served.write(header, &Write { offset, ..*request }, reply);
+        } else if request.from_cache {
+            file.served.page_out(request.offset, request.data);
             reply.written(u32::try_from(request.data.len()).unwrap_or(u32::MAX));
         } else {
-            served.write(header, request, reply);
+            // The rest of what was taken in part, which ends the write(2); or one that is not direct.
+            reply.error(Errno::EINVAL);
         }
     }
 
     fn ioctl(&self, header: &Header, request: &Ioctl<'_>, reply: IoctlReply) {
-        match self.served(header.nodeid) {
-            Some(served) => served.ioctl(header, request, reply),
+        match self.file(header.nodeid) {
+            Some(file) => file.served.ioctl(header, request, reply),
             None => drop(reply.error(Errno::ENODEV)),
         }
     }
 
     fn poll(&self, header: &Header, request: &Poll, reply: PollReply) {
-        match self.served(header.nodeid) {
-            Some(served) => drop(reply.events(served.poll(header, request))),
-            None => drop(reply.error(Errno::ENODEV)),
+        match self.file(header.nodeid) {
+            Some(file) => reply.events(file.served.poll(header, request)),
+            None => reply.error(Errno::ENODEV),
+        };
+    }
+}
+
+impl File {
+    /// How much this read or write has had before this piece of it.
+    fn before(&self, header: &Header, offset: u64, size: usize) -> u64 {
+        match &self.content {
+            Content::Passthrough(_) => self.pieces.before(header.pid, offset, size as u64),
+            Content::Cached(_) => offset,
         }
     }
 }
 
 impl FileSystem for Files {
     fn lookup(&self, header: &Header, request: &Lookup<'_>, reply: EntryReply) {
-        let name = std::str::from_utf8(request.name).ok();
-        let nodeid = name.and_then(|name| name.parse().ok()).filter(|_| header.nodeid == ROOT);
-        let expected =
-            nodeid.filter(|nodeid| self.lock().nodes.get(nodeid).is_some_and(|node| node.expected));
-        match expected.and_then(|nodeid| Some((nodeid, self.attr(nodeid)?))) {
-            Some((nodeid, attr)) => {
-                reply.entry(&Entry {
-                    nodeid,
-                    generation: 0,
-                    entry_valid: Duration::ZERO,
-                    attr_valid: FOR_EVER,
-                    attr,
-                });
-            }
-            None => drop(reply.error(Errno::ENOENT)),
-        }
+        match self.look_up(header.nodeid, request.name) {
+            Some(attr) => reply.entry(&Entry {
+                nodeid: attr.ino,
+                generation: 0,
+                // The kernel lets go of the name, and of the node with it, when the file is closed.
+                entry_valid: Duration::ZERO,
+                attr_valid: FOR_EVER,
+                attr,
+            }),
+            None => reply.error(Errno::ENOENT),
+        };
     }
 
     fn getattr(&self, header: &Header, _request: &Getattr, reply: AttrReply) {
         match self.attr(header.nodeid) {
-            Some(attr) => drop(reply.attr(&attr, FOR_EVER)),
-            None => drop(reply.error(Errno::ENODEV)),
-        }
+            Some(attr) => reply.attr(&attr, FOR_EVER),
+            None => reply.error(Errno::ENOENT),
+        };
     }
 
-    /// Times of the page cache's writing are the kernel's affair; nothing else can be changed.
-    fn setattr(&self, header: &Header, request: &Setattr, reply: AttrReply) {
-        let untouched = request.mode.is_none() && request.size.is_none();
-        match self.attr(header.nodeid).filter(|_| untouched) {
-            Some(attr) => drop(reply.attr(&attr, FOR_EVER)),
-            None => drop(reply.error(Errno::EINVAL)),
-        }
+    fn setattr(&self, _header: &Header, request: &Setattr, reply: AttrReply) {
+        // As of a character device: it has no length.
+        reply.error(if request.size.is_some() { Errno::EINVAL } else { Errno::EPERM });
     }
 
     fn forget(&self, _header: &Header, request: &Forget) {
-        let node = self.lock().nodes.remove(&request.nodeid);
-        drop(node);
+        self.forgotten(request.nodeid, request.nlookup);
     }
 
     fn retrieved(&self, _header: &Header, request: &Retrieved<'_>) {
-        let asked = self.lock().retrieves.remove(&request.notify_unique);
-        if let Some(asked) = asked {
-            // Whoever asked may have given up.
-            let _ = asked.try_send(request.data.to_vec());
-        }
+        self.fetches.came(request.notify_unique, request.data);
     }
 }
+
+#[cfg(test)]
+mod tests;

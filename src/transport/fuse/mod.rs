@@ -3,15 +3,34 @@
 //! Its files can be mapped, which a character device of user space can't. Each is opened once, by the
 //! daemon, and given to one caller; whoever opens it again (`/proc/self/fd/N`) gets `ENXIO`. Users
 //! other than the mounter may use it (`allow_other`), since a descriptor is the only way to it.
+//!
+//! A mapping is one of two kinds ([`Content`]): of another file that the kernel passes it through to,
+//! or of the page cache, in which the daemon stores frames and from which it fetches them. In both,
+//! `read(2)`, `write(2)`, `ioctl(2)` and `poll(2)` come to [`Served`].
+//!
+//! # What must not wait for what
+//!
+//! One thread answers everything, so [`Served`] never waits. [`Pages::store`] and
+//! [`Pages::invalidate`] wait for pages that are just being read in or written out, that is, for this
+//! thread: whoever calls them holds no lock that [`Served::page_in`] or [`Served::page_out`] takes.
+//!
+//! The daemon may be killed at any moment, and must not stay behind as a process that waits for an
+//! answer of its own. So files are opened on a thread with a descriptor table of its own
+//! ([`crate::sys::own_table`]), and closing one asks nothing (`FOPEN_NOFLUSH`). What is left: killed in
+//! the very moment in which `store` waits for a page that a program reads in, the daemon waits until
+//! somebody writes to `/sys/fs/fuse/connections/<minor>/abort`.
 
 mod cache;
 mod files;
+mod opener;
+mod pieces;
 
 pub use cache::Pages;
 
 use std::ffi::{CString, NulError};
+use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -19,13 +38,15 @@ use cuse_rs::{
     Device, Errno, Fuse, FuseConfig, Header, InitFlags, Ioctl, IoctlReply, Notifier, Poll, Read,
     ReadReply, Session, Stopper, Write, WriteReply,
 };
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, fstat};
 
-use crate::sys::fdinfo::{FdInfo, FileIdentity};
 use crate::sys::memfd::Memfd;
 use crate::sys::mount;
 use files::Files;
+use opener::Opener;
+
+/// The longest request, in bytes: what a frame is stored and fetched in. More pages the kernel
+/// doesn't take.
+const MAX_WRITE: u32 = 1 << 20;
 
 /// Why there is no such mount.
 #[derive(Debug, thiserror::Error)]
@@ -34,29 +55,56 @@ pub enum MountError {
     #[error(transparent)]
     Session(#[from] cuse_rs::Error),
     /// The kernel doesn't mount it.
-    #[error("a private FUSE mount can't be made: {0} (it needs CAP_SYS_ADMIN, and Linux 5.2)")]
+    #[error(
+        "a private FUSE mount can't be made: {0}: this needs root (CAP_SYS_ADMIN), and Linux 5.2"
+    )]
     Mount(#[source] io::Error),
-    /// No thread.
-    #[error("a thread for the private FUSE mount can't be started: {0}")]
+    /// No thread, or none that can be used.
+    #[error("a thread for the private FUSE mount can't be started: {0}: this needs Linux 5.9")]
     Thread(#[source] io::Error),
+    /// Files of it can't be opened.
+    #[error("files of the private FUSE mount can't be opened: {0}")]
+    Open(#[source] io::Error),
 }
 
 /// What is behind one file. All but the dropping is called on the mount's one reader thread, and must
 /// not wait for anything that a program can hold up.
 pub trait Served: Send + Sync {
-    /// `ioctl(2)`
+    /// `ioctl(2)`. `request.fh` is the mount's own number.
     fn ioctl(&self, header: &Header, request: &Ioctl<'_>, reply: IoctlReply);
-    /// `poll(2)`: the events that are there.
+
+    /// `poll(2)`: the events that are there. With `request.notify`, [`Mount::wake`] is to be called
+    /// with `request.kh` when there are more.
     fn poll(&self, header: &Header, request: &Poll) -> u32;
-    /// A program's `read(2)`.
+
+    /// A program's `read(2)`. `request.offset` is what this `read` was given before, as in a character
+    /// device: 0, but for the further pieces of one longer than 1 MiB.
     fn read(&self, header: &Header, request: &Read, reply: ReadReply);
-    /// A program's `write(2)`.
+
+    /// A program's `write(2)`; the offset as in [`read`](Self::read).
     fn write(&self, header: &Header, request: &Write<'_>, reply: WriteReply);
-    /// Bytes for the page cache: a program has touched its mapping.
-    fn page_in(&self, offset: u64, len: usize) -> Vec<u8>;
-    /// Bytes of the page cache that a program has changed.
-    fn page_out(&self, offset: u64, bytes: &[u8]);
-    /// The last descriptor is gone, and with cached content the last mapping, too.
+
+    /// Bytes for the page cache: what was last stored there or came by [`page_out`](Self::page_out),
+    /// as the kernel may drop any page that it has written out. Missing ones are zeros.
+    fn page_in(&self, offset: u64, len: usize) -> Vec<u8> {
+        let _ = (offset, len);
+        Vec::new()
+    }
+
+    /// Bytes of the page cache that a program has changed, and that the kernel may drop now.
+    fn page_out(&self, offset: u64, bytes: &[u8]) {
+        let _ = (offset, bytes);
+    }
+
+    /// Where the cached bytes begin. Pages before it can't be had (`SIGBUS`). It should be beyond the
+    /// longest frame: a `read(2)` that is answered in part is continued by the kernel from the page
+    /// cache, at the place where the answer ended, and is only short if there is no page there.
+    fn first_page(&self) -> u64 {
+        0
+    }
+
+    /// The last descriptor is gone, and with cached content the last mapping, too; or the mount has
+    /// ended. It is called once.
     fn release(&self);
 }
 
@@ -64,11 +112,11 @@ pub trait Served: Send + Sync {
 #[derive(Debug)]
 pub enum Content {
     /// Another file's bytes: the kernel passes `mmap` through to it (Linux 6.9). `u64`: the length
-    /// that `fstat(2)` tells, beyond which nothing can be mapped.
+    /// that `fstat(2)` tells, beyond which the mount's own file has nothing.
     Passthrough(OwnedFd, u64),
     /// The page cache, which is filled by [`Served::page_in`] and [`Pages::store`].
     Cached {
-        /// The length.
+        /// The length, beyond which nothing can be mapped (`SIGBUS`).
         size: u64,
     },
 }
@@ -82,17 +130,15 @@ pub struct OpenFile {
     pub pages: Pages,
     /// Device and inode, as `/proc/<pid>/maps` shows them.
     pub identity: (u64, u64),
-    /// The same as descriptors show it.
-    pub file: FileIdentity,
 }
 
-/// The mount, and the thread that serves it. Dropping it ends both.
+/// The mount, and the threads that serve it. Dropping it ends them.
 pub struct Mount {
     files: Arc<Files>,
     session: Arc<Session<Fuse>>,
     notifier: Notifier<Fuse>,
     stopper: Stopper,
-    root: OwnedFd,
+    opener: Option<Opener>,
     reader: Option<JoinHandle<()>>,
     passthrough: bool,
 }
@@ -107,6 +153,7 @@ impl Mount {
         let root = detached(&device).map_err(MountError::Mount)?;
         let wanted = FuseConfig {
             flags: InitFlags::EXPLICIT_INVAL_DATA | InitFlags::PASSTHROUGH,
+            max_write: MAX_WRITE,
             ..FuseConfig::default()
         };
         let session = Arc::new(Session::<Fuse>::new(device, &wanted)?);
@@ -117,17 +164,20 @@ impl Mount {
             notifier: session.notifier(),
             stopper: session.stopper(),
             session: Arc::clone(&session),
-            root,
+            opener: None,
             reader: None,
             passthrough,
         };
         let serve = move || {
+            files.served_here();
             if let Err(error) = session.serve(&*files) {
                 tracing::error!("the private mount can't be served any more: {error}");
             }
+            files.end();
         };
         let reader = std::thread::Builder::new().name("mapped".into()).spawn(serve);
         mount.reader = Some(reader.map_err(MountError::Thread)?);
+        mount.opener = Some(Opener::start(root).map_err(MountError::Thread)?);
         Ok(Arc::new(mount))
     }
 
@@ -137,35 +187,33 @@ impl Mount {
         self.passthrough
     }
 
-    /// Opens a new file with this access mode. Its requests go to `served` from now on.
+    /// Opens a new file. Its requests go to `served` from now on, until its
+    /// [`release`](Served::release); there is none if this fails. Of `flags`, the access mode and
+    /// `O_NONBLOCK` count. Not on the mount's thread.
     ///
     /// # Errors
-    /// Those of `open(2)`, and of registering the file to be passed through to.
+    /// Those of `open(2)`, and of registering the file to be passed through to; `EINVAL` for a
+    /// length of 0 or more than a file can have.
     pub fn open(
         &self,
         served: Arc<dyn Served>,
         content: Content,
-        access: u32,
+        flags: u32,
     ) -> Result<OpenFile, Errno> {
-        let raw = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
         let (backing, size) = match content {
             Content::Passthrough(file, size) => {
-                (Some(self.session.backing(file).map_err(raw)?), size)
+                (Some(self.session.backing(file).map_err(errno)?), size)
             }
             Content::Cached { size } => (None, size),
         };
-        // Past the page cache, so that read(2) and write(2) come to us; mappings are of the cache.
-        let direct = if backing.is_some() { OFlag::empty() } else { OFlag::O_DIRECT };
-        let access = OFlag::from_bits_truncate(access.cast_signed()) & OFlag::O_ACCMODE;
-        let (nodeid, name) = self.files.expect(served, size, backing);
-        let opened =
-            openat(&self.root, name.as_str(), access | direct | OFlag::O_CLOEXEC, Mode::empty());
-        self.files.expected(nodeid);
-        let fd = opened.inspect_err(|_| self.files.abandon(nodeid))?;
-        let stat = fstat(&fd)?;
-        let pages = Pages::new(&self.files, self.notifier.clone(), nodeid);
-        let file = FdInfo::own(fd.as_fd()).map_err(raw)?.identity;
-        Ok(OpenFile { fd, pages, identity: (stat.st_dev, stat.st_ino), file })
+        let cached = backing.is_none();
+        let opener = self.opener.as_ref().ok_or(Errno::ENODEV)?;
+        let nodeid = self.files.expect(served, size, backing)?;
+        let opened = opener.open(nodeid, flags, cached);
+        let opened = opened.inspect_err(|_| self.files.abandon(nodeid))?;
+        let max_write = self.session.max_write();
+        let pages = Pages::new(&self.files, self.notifier.clone(), nodeid, max_write);
+        Ok(OpenFile { fd: opened.fd, pages, identity: opened.identity })
     }
 
     /// Wakes who polls the file that gave `kh` last.
@@ -177,14 +225,15 @@ impl Mount {
     }
 }
 
-impl std::fmt::Debug for Mount {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Mount {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Mount").field("passthrough", &self.passthrough).finish_non_exhaustive()
     }
 }
 
 impl Drop for Mount {
     fn drop(&mut self) {
+        self.opener = None;
         self.stopper.stop();
         if self.reader.take().is_some_and(|reader| reader.join().is_err()) {
             tracing::error!("the private mount's thread has panicked");
@@ -213,4 +262,8 @@ fn passes_through(session: &Session<Fuse>) -> bool {
     }
     let tried = Memfd::new(1).and_then(|file| session.backing(file.own()).map(drop));
     tried.inspect_err(|error| tracing::info!("mmap can't be passed through: {error}")).is_ok()
+}
+
+fn errno(error: io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }

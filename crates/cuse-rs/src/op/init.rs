@@ -14,6 +14,8 @@ flags! {
         ASYNC_READ = abi::FUSE_ASYNC_READ;
         /// Several lookups in one folder at once: asked for always, for the same reason.
         PARALLEL_DIROPS = abi::FUSE_PARALLEL_DIROPS;
+        /// Requests of more than 128 KiB: asked for where [`FuseConfig::max_write`] is more.
+        MAX_PAGES = abi::FUSE_MAX_PAGES;
         /// Cached bytes are dropped only when [`Notifier`](crate::Notifier) says so, and not when
         /// the length or a time changes: for files whose bytes are put into the cache by `store`.
         EXPLICIT_INVAL_DATA = abi::FUSE_EXPLICIT_INVAL_DATA;
@@ -30,10 +32,15 @@ flags! {
 const ALWAYS: InitFlags =
     InitFlags(InitFlags::ASYNC_READ.0 | InitFlags::PARALLEL_DIROPS.0 | InitFlags::INIT_EXT.0);
 
+/// The longest request of a file system: 256 pages (`FUSE_MAX_MAX_PAGES`).
+const MOST_OF_ALL: u32 = 1024 * 1024;
+
 /// The file system that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FuseConfig {
-    /// The longest `write` in one request, in bytes: 4096 to 131072.
+    /// The longest `write` in one request, and `retrieve`, in bytes: 4096 to 1048576.
+    /// [`Session::max_write`](crate::Session::max_write) says what came of it: kernels before
+    /// Linux 4.20 have 131072 at most.
     pub max_write: u32,
     /// How far the kernel may read ahead, in bytes.
     pub max_readahead: u32,
@@ -51,7 +58,13 @@ impl Default for FuseConfig {
 impl FuseConfig {
     /// The answer, and what is agreed on.
     pub(crate) fn answer(&self, init: &Init) -> (abi::fuse_init_out, InitFlags) {
-        let agreed = (self.flags | ALWAYS) & init.flags;
+        let long = self.max_write > MOST_DATA;
+        let wanted = if long { self.flags | InitFlags::MAX_PAGES } else { self.flags };
+        let agreed = (wanted | ALWAYS) & init.flags;
+        let most = if agreed.contains(InitFlags::MAX_PAGES) { MOST_OF_ALL } else { MOST_DATA };
+        let max_write = self.max_write.min(most);
+        // Counted in the smallest pages there are: larger ones hold more.
+        let max_pages = if long { u16::try_from(max_write.div_ceil(4096)).unwrap_or(0) } else { 0 };
         let [low, high] = [agreed.bits() & 0xffff_ffff, agreed.bits() >> 32]
             .map(|half| u32::try_from(half).unwrap_or(0));
         let out = abi::fuse_init_out {
@@ -60,8 +73,9 @@ impl FuseConfig {
             max_readahead: self.max_readahead.min(init.max_readahead),
             flags: low,
             flags2: high,
-            max_write: self.max_write,
+            max_write,
             time_gran: 1,
+            max_pages,
             // The backing file may itself lie on a stacked file system: one level. The kernel then
             // refuses to stack another one on ours.
             max_stack_depth: u32::from(agreed.contains(InitFlags::PASSTHROUGH)),

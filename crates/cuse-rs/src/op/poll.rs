@@ -3,6 +3,7 @@
 use crate::abi;
 use crate::error::Malformed;
 use crate::message::Body;
+use crate::notify::Waker;
 use crate::reply::{Delivery, reply};
 
 /// Is the open file ready?
@@ -33,10 +34,17 @@ impl Poll {
 
 reply! {
     /// The answer to `POLL`.
-    PollReply
+    PollReply { kh: Option<u64> }
 }
 
 impl PollReply {
+    /// Who is to be woken when there is news, if somebody waits: in place of the one before, if the
+    /// file was asked about before.
+    #[must_use]
+    pub fn waker(&self) -> Option<Waker> {
+        self.kh.map(|kh| self.responder.waker(kh))
+    }
+
     /// What it is ready for, as bits of `poll(2)`.
     pub fn events(self, revents: u32) -> Delivery {
         self.responder.value(&abi::fuse_poll_out { revents, padding: 0 })

@@ -18,22 +18,19 @@ pub struct Read {
     pub size: u32,
     /// The flags of `open(2)`, as changed by `fcntl(2)`: `O_NONBLOCK` is true to the moment.
     pub flags: u32,
-    /// A program's own `read(2)`, and not the page cache that wants to be filled.
+    /// A program's own `read(2)`, as always in a character device. Otherwise the page cache is to
+    /// be filled, for a mapping, a read ahead, or a `read(2)` of a file that is not opened for direct
+    /// I/O: the answer is whole pages then, and a shorter one changes the file's length.
     pub direct: bool,
 }
 
 impl Read {
     pub(crate) fn decode(mut body: Body<'_>) -> Result<Self, Malformed> {
         let raw: abi::fuse_read_in = body.next("fuse_read_in")?;
-        Ok(Self {
-            fh: raw.fh,
-            offset: raw.offset,
-            size: raw.size,
-            flags: raw.flags,
-            // The kernel names the lock owner of a program's read, and a page has none
-            // (fuse_read_args_fill() and its callers).
-            direct: raw.read_flags & abi::FUSE_READ_LOCKOWNER != 0,
-        })
+        // The kernel names the lock owner of a program's read; a page has none.
+        let direct = raw.read_flags & abi::FUSE_READ_LOCKOWNER != 0;
+        let abi::fuse_read_in { fh, offset, size, flags, .. } = raw;
+        Ok(Self { fh, offset, size, flags, direct })
     }
 }
 

@@ -16,20 +16,23 @@ pub struct Write<'a> {
     pub data: &'a [u8],
     /// The flags of `open(2)`, as changed by `fcntl(2)`.
     pub flags: u32,
-    /// From the page cache: what a program has written through its mapping, some time ago.
+    /// A program's own `write(2)` past the page cache, as always in a character device.
+    pub direct: bool,
+    /// From the page cache: what a program has changed through its mapping, some time ago. Nobody
+    /// waits for it, and the header doesn't tell who it was.
+    ///
+    /// Neither of the two is a `write(2)` that changes the page cache, too: of a file that is not
+    /// opened for direct I/O, or the rest of a direct one that was taken in part.
     pub from_cache: bool,
 }
 
 impl<'a> Write<'a> {
     pub(crate) fn decode(mut body: Body<'a>) -> Result<Self, Malformed> {
         let raw: abi::fuse_write_in = body.next("fuse_write_in")?;
-        Ok(Self {
-            fh: raw.fh,
-            offset: raw.offset,
-            data: body.bytes(raw.size)?,
-            flags: raw.flags,
-            from_cache: raw.write_flags & abi::FUSE_WRITE_CACHE != 0,
-        })
+        let has = |flag| raw.write_flags & flag != 0;
+        let (direct, from_cache) = (has(abi::FUSE_WRITE_LOCKOWNER), has(abi::FUSE_WRITE_CACHE));
+        let (data, abi::fuse_write_in { fh, offset, flags, .. }) = (body.bytes(raw.size)?, raw);
+        Ok(Self { fh, offset, data, flags, direct, from_cache })
     }
 }
 

@@ -50,8 +50,8 @@ impl Session<Cuse> {
         if connection.channel().is_over() {
             return Err(Error::Refused { name: config.name.clone() });
         }
-        let agreed = Agreed { minor: init.minor, flags: InitFlags::NONE };
-        Ok(Self::new_session(connection, config.max_write, agreed))
+        let (minor, max_write) = (init.minor, config.max_write);
+        Ok(Self::new_session(connection, Agreed { minor, flags: InitFlags::NONE, max_write }))
     }
 
     /// Serves requests until the node is gone ([`stopper`](Self::stopper), or an abort through

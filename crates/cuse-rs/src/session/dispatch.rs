@@ -137,7 +137,8 @@ fn file(call: &Call<'_>, handler: &(impl Handler + ?Sized)) -> Result<Found, Mal
         }
         abi::FUSE_POLL => {
             let request = Poll::decode(body)?;
-            handler.poll(header, &request, PollReply { responder: call.responder() });
+            let kh = request.notify.then_some(request.kh);
+            handler.poll(header, &request, PollReply { responder: call.responder(), kh });
         }
         abi::FUSE_INTERRUPT => Interrupt::decode(body)?.deliver(call.connection, header),
         _ => return Ok(Found::No),

@@ -35,13 +35,21 @@ impl Session<Fuse> {
         connection
             .send(unique, 0, &[IoSlice::new(out.as_bytes())])
             .map_err(|source| Error::Channel { what: "can't answer INIT", source })?;
-        Ok(Self::new_session(connection, config.max_write, Agreed { minor: init.minor, flags }))
+        let agreed = Agreed { minor: init.minor, flags, max_write: out.max_write };
+        Ok(Self::new_session(connection, agreed))
     }
 
     /// What both agreed on.
     #[must_use]
     pub fn flags(&self) -> InitFlags {
         self.agreed.flags
+    }
+
+    /// The longest `write` in one request, and the longest
+    /// [`retrieve`](crate::Notifier::retrieve), in bytes.
+    #[must_use]
+    pub fn max_write(&self) -> u32 {
+        self.agreed.max_write
     }
 
     /// Serves requests until it is unmounted or [stopped](Self::stopper). Call it from several

@@ -40,11 +40,13 @@ pub struct Session<K> {
 struct Agreed {
     minor: u32,
     flags: crate::op::init::InitFlags,
+    /// Bytes.
+    max_write: u32,
 }
 
 impl<K: Kind> Session<K> {
-    fn new_session(connection: Connection, max_write: u32, agreed: Agreed) -> Self {
-        let data = max_write.max(crate::op::cuse_init::MOST_DATA) as usize;
+    fn new_session(connection: Connection, agreed: Agreed) -> Self {
+        let data = agreed.max_write.max(crate::op::cuse_init::MOST_DATA) as usize;
         let buffer_size = data + AROUND_DATA;
         Self { connection: Arc::new(connection), buffer_size, agreed, kind: PhantomData }
     }

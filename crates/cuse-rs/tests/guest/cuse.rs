@@ -83,12 +83,11 @@ impl Parker {
 
 impl Handler for Parker {
     fn read(&self, _: &Header, _: &Read, reply: ReadReply) {
-        let (interrupts, unique, reads) =
-            (reply.interrupts(), reply.unique(), Arc::clone(&self.reads));
+        let (interrupts, unique, reads) = (reply.interrupts(), reply.id(), Arc::clone(&self.reads));
         self.reads.lock().expect("a lock").push(reply);
         interrupts.on_interrupt(Box::new(move || {
             let mut reads = reads.lock().expect("a lock");
-            if let Some(place) = reads.iter().position(|reply| reply.unique() == unique) {
+            if let Some(place) = reads.iter().position(|reply| reply.id() == unique) {
                 reads.remove(place).error(Errno::EINTR);
             }
         }));
