@@ -166,6 +166,15 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     ("[limits]\nbytes_per_uid = -5\n", &["shrbuf.toml:2: limits.bytes_per_uid: "]),
     (
+        "[memory]\nmapping = \"mmap\"\n",
+        &["shrbuf.toml:2: memory.mapping: unknown variant `mmap`", "`passthrough`"],
+    ),
+    (
+        "[memory]\nexports = \"dmabuf\"\n",
+        &["shrbuf.toml:2: memory.exports: unknown variant `dmabuf`", "`udmabuf`"],
+    ),
+    ("[memory]\nexport = \"memfd\"\n", &["shrbuf.toml:2: memory.export: unknown field `export`"]),
+    (
         "[[device]]\nname = \"a\"\nrole = \"capture\"\nmodes = [\"MJPG:640x480@30/1\"]\n",
         &[
             "shrbuf.toml:4: device[0].modes[0]: MJPG is a format that no node has",
