@@ -11,13 +11,16 @@
 mod callers;
 #[path = "courier/node.rs"]
 mod node;
+#[path = "courier/swaps.rs"]
+mod swaps;
 
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
         $(
             #[test]
             fn $name() {
-                let test = callers::ALL.iter().find(|(name, _)| *name == stringify!($name));
+                let mut all = callers::ALL.iter().chain(swaps::ALL);
+                let test = all.find(|(name, _)| *name == stringify!($name));
                 test.expect("a test").1();
             }
         )*
@@ -25,7 +28,7 @@ macro_rules! tests {
         #[test]
         fn all_are_here() {
             let here = [$(stringify!($name)),*];
-            assert!(callers::ALL.iter().map(|(name, _)| *name).eq(here));
+            assert!(callers::ALL.iter().chain(swaps::ALL).map(|(name, _)| *name).eq(here));
         }
     };
 }
@@ -58,6 +61,24 @@ tests! {
     a_caller_that_swaps_descriptors_harms_itself_only,
     a_daemon_dies_with_its_own_node_in_its_socket,
     a_helper_holds_its_socket_and_the_transfer_file_only,
+    the_calling_descriptor_is_known,
+    a_swapped_caller_is_as_before,
+    a_static_swapped_caller_too,
+    a_swap_needs_no_free_number,
+    a_swap_needs_no_free_number_where_the_limit_is_hard,
+    what_epoll_was_told_of_a_file_holds_for_the_next,
+    what_a_swap_costs,
+    a_close_that_takes_its_time_is_waited_for,
+    a_swap_that_fails_leaves_all_as_it_was,
+    a_file_of_another_device_is_not_swapped,
+    a_go_program_is_swapped_as_any,
+    a_seccomp_filter_never_sees_a_swap,
+    a_traced_caller_is_not_swapped,
+    who_swaps_while_being_swapped_harms_itself_only,
+    a_helper_killed_in_a_swap_leaves_the_caller_unharmed,
+    callers_that_die_in_a_swap_are_forgotten,
+    callers_stopped_in_a_swap_go_on,
+    a_daemon_killed_in_a_swap_leaves_the_caller_unharmed,
 }
 
 /// No test: the process that another test kills.

@@ -32,11 +32,28 @@
 //! is killed within the 100 µs after that, the caller goes on in the middle of a call that is not
 //! its own, with all signals blocked. Nobody else is left then who could put it right.
 //!
+//! # What a caller gets whose descriptor can't be swapped
+//!
+//! [`Worker::swap`] puts another file under the number on which a call was made (`VIDIOC_REQBUFS`,
+//! `VIDIOC_CREATE_BUFS`), in the same way and with the same errnos, and with these besides:
+//!
+//! | cause | errno |
+//! | --- | --- |
+//! | its descriptor table is full and its limit can't be raised for the moment | `EMFILE` |
+//! | the number is not open on the node any more: another thread's doing | `EBADF` |
+//! | its epoll instances can't be told of the new file: `epoll_ctl`'s own, with more than 64 | `ENOSPC` |
+//! | it may have no more memory, not even a page for the moment | `ENOMEM` |
+//!
+//! In all of these it has the file that it had, registered with epoll as it was. The exceptions are
+//! the two above: when the helper is killed in the middle, the call succeeds and the old file stays,
+//! or the caller is lost. The second is so too when the daemon takes more than four seconds to answer
+//! the old file's `RELEASE` or the new one's `POLL`, and lives.
+//!
 //! # What the daemon needs
 //!
 //! `CAP_SYS_PTRACE`; `CAP_SYS_ADMIN`, and no seccomp filter on itself, to suspend the filters of
 //! callers that have them; `CAP_SYS_RESOURCE` for a caller with a single free descriptor that may
-//! not raise its own limit (else that one gets `EMFILE`).
+//! not raise its own limit (else that one gets `EMFILE`), and for a swap where fewer than two are free.
 
 mod calling;
 pub mod client;

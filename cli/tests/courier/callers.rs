@@ -34,7 +34,7 @@ fn workers(deadline: Duration) -> Workers {
 }
 
 /// A node, or `None` after a line that says why there is none.
-fn node(name: &str, between: Option<Between>) -> Option<Node> {
+pub(crate) fn node(name: &str, between: Option<Between>) -> Option<Node> {
     if !nix::unistd::geteuid().is_root() {
         println!("SKIP {name}: not root");
         return None;
@@ -69,6 +69,8 @@ pub(crate) fn build() {
         caller(extra);
     }
     c("probe", &[]);
+    c("swapper", &[]);
+    c("swapper", &["-static"]);
     gocaller();
 }
 
@@ -76,7 +78,7 @@ fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/courier").join(name)
 }
 
-fn c(name: &str, extra: &[&str]) -> PathBuf {
+pub(crate) fn c(name: &str, extra: &[&str]) -> PathBuf {
     let mut compiler = Command::new("cc");
     compiler.args(["-O1", "-mno-red-zone", "-Wall", "-Wextra", "-Werror", "-pthread"]);
     compiler.arg("-I").arg(source("../../../include"));
@@ -84,7 +86,7 @@ fn c(name: &str, extra: &[&str]) -> PathBuf {
     built(&format!("{name}{}", extra.concat()), &mut compiler)
 }
 
-fn gocaller() -> Option<PathBuf> {
+pub(crate) fn gocaller() -> Option<PathBuf> {
     let mut compiler = Command::new("go");
     compiler.arg("build").current_dir(source("gocaller")).env("CGO_ENABLED", "0");
     if std::env::var_os("HOME").is_none() {
@@ -98,7 +100,7 @@ fn caller(extra: &[&str]) -> PathBuf {
     c("caller", extra)
 }
 
-fn run(program: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(program: &Path, arguments: &[&str]) -> Output {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -264,7 +266,7 @@ fn a_daemon_dies_with_its_own_node_in_its_socket() {
 }
 
 /// A daemon of its own process, and its node.
-fn daemon() -> (std::process::Child, String) {
+pub(crate) fn daemon() -> (std::process::Child, String) {
     let mut daemon = Command::new(std::env::current_exe().expect("a path"))
         .args(["--exact", SERVING, "--nocapture"])
         .env(SERVE, "1")
@@ -443,11 +445,11 @@ const SERVE: &str = "SHRBUF_SERVE";
 /// The name under which it does.
 const SERVING: &str = "serving";
 
-fn storms() -> u32 {
+pub(crate) fn storms() -> u32 {
     rounds().parse::<u32>().expect("a number") / 5
 }
 
-fn tally(reasons: &[GiveError]) -> Vec<(GiveError, usize)> {
+pub(crate) fn tally(reasons: &[GiveError]) -> Vec<(GiveError, usize)> {
     let mut all: Vec<(GiveError, usize)> = Vec::new();
     for reason in reasons {
         match all.iter_mut().find(|(known, _)| known == reason) {
@@ -459,7 +461,7 @@ fn tally(reasons: &[GiveError]) -> Vec<(GiveError, usize)> {
 }
 
 /// Helpers whose daemon is dead: their parent is process 1.
-fn orphaned_helpers() -> usize {
+pub(crate) fn orphaned_helpers() -> usize {
     let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
     let orphaned = processes.filter(|process| {
         let read = |name| std::fs::read_to_string(process.path().join(name)).unwrap_or_default();

@@ -2,12 +2,14 @@
 //! a FUSE mount (the two speak one protocol), in bytes, without the project's own wire crate, so
 //! that the courier's tests need nothing but the courier.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,7 +18,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use shrbuf::courier::ticket::{SHRBUF_IOC_EXPORT, Tickets};
-use shrbuf::courier::{CallSite, Caller, GiveError, Process, Worker, Workers};
+use shrbuf::courier::{CallSite, Caller, FileOn, GiveError, Process, Worker, Workers};
 
 /// `VIDIOC_EXPBUF`.
 pub(crate) const EXPBUF: u32 = 0xc040_5610;
@@ -28,8 +30,24 @@ pub(crate) const TAKE: u32 = 0xc040_5404;
 pub(crate) const KEEP: u32 = 0xc040_5405;
 pub(crate) const READ_KEPT: u32 = 0xc040_5406;
 pub(crate) const WRITE_KEPT: u32 = 0xc040_5407;
+pub(crate) const FILE_ON: u32 = 0xc040_5408;
+/// `VIDIOC_REQBUFS` and `VIDIOC_CREATE_BUFS`: the caller's descriptor becomes another file.
+pub(crate) const SWAPS: [u32; 2] = [0xc014_5608, 0xc100_565c];
 
 const HEADER: usize = 40;
+
+/// What a caller may ask its descriptor to become; 0 is memory.
+const SOCKET: u32 = 1;
+/// As if it were open on another device than ours.
+const OTHER_DEVICE: u32 = 2;
+/// Memory, and the answer to the old file's `RELEASE` comes late.
+const SLOW_RELEASE: u32 = 3;
+
+/// Longer than a system call on a caller's behalf usually may take.
+const SLOW: Duration = Duration::from_millis(1500);
+
+/// More than callers have open at once.
+const SOCKETS: usize = 16;
 
 /// What happens between "held" and the answer; for tests that kill somebody just then.
 pub(crate) type Between = Box<dyn Fn(u32) + Send + Sync>;
@@ -46,6 +64,10 @@ pub(crate) struct Server {
     /// Its `st_rdev`, once it stands.
     device_number: AtomicU64,
     kept: Arc<Mutex<Option<Process>>>,
+    /// The other ends of the sockets that callers got.
+    ends: Mutex<VecDeque<UnixStream>>,
+    /// The next close is answered late.
+    slow_release: AtomicBool,
     pub(crate) reasons: Arc<Mutex<Vec<GiveError>>>,
 }
 
@@ -73,6 +95,8 @@ impl Node {
             name: path.file_name().expect("a name").to_string_lossy().into_owned(),
             device_number: AtomicU64::new(0),
             kept: Arc::default(),
+            ends: Mutex::default(),
+            slow_release: AtomicBool::new(false),
             reasons: Arc::default(),
         });
         let serving = Arc::clone(&server);
@@ -225,6 +249,13 @@ impl Server {
             1 => reply(&[words(&[2, 1, 3600, 3600, 0]), attributes(2)].concat()),
             3 => reply(&[words(&[3600, 0]), attributes(nodeid)].concat()),
             14 => reply(&words(&[1, 1])), // handle 1, FOPEN_DIRECT_IO
+            18 if self.slow_release.swap(false, Ordering::Relaxed) => {
+                let device = self.device.try_clone().expect("a clone");
+                std::thread::spawn(move || {
+                    std::thread::sleep(SLOW);
+                    send(&device, unique, 0, &[]);
+                });
+            }
             18 | 25 => reply(&[]),
             39 => self.ioctl(message, body, unique),
             2 | 36 | 42 => {}
@@ -241,13 +272,14 @@ impl Server {
         if cmd == SHRBUF_IOC_EXPORT {
             return self.ticket(uid, argument, answer);
         }
-        let known = [EXPBUF, READ, WRITE, FLAGS, TAKE, KEEP, READ_KEPT, WRITE_KEPT];
-        if !known.contains(&cmd) {
+        let known = [EXPBUF, READ, WRITE, FLAGS, TAKE, KEEP, READ_KEPT, WRITE_KEPT, FILE_ON];
+        if !known.contains(&cmd) && !SWAPS.contains(&cmd) {
             return answer.error(Errno::ENOTTY);
         }
         let server = Arc::clone(self);
         self.workers.submit(uid, move |worker| match worker {
             Ok(worker) if cmd == EXPBUF => server.give(worker, &site, argument, answer),
+            Ok(worker) if SWAPS.contains(&cmd) => server.swap(worker, &site, argument, answer),
             Ok(worker) => match server.other(worker, &site, argument) {
                 Ok(argument) => answer.ok(&argument),
                 Err(errno) => answer.error(errno),
@@ -283,9 +315,44 @@ impl Server {
             }
             Err(errno) => answer.error(errno),
         });
+        self.note(given);
+    }
+
+    fn note(&self, given: Result<i32, GiveError>) {
         if let Err(error) = given {
             self.reasons.lock().unwrap_or_else(PoisonError::into_inner).push(error);
         }
+    }
+
+    /// The argument's first word says what the descriptor is to become, the second is answered.
+    fn swap(&self, worker: &mut Worker, site: &CallSite, mut argument: Vec<u8>, answer: Answer) {
+        let (kind, size) = (u32_at(&argument, 0), argument.len());
+        let device = self.device_number.load(Ordering::Relaxed);
+        let device = if kind == OTHER_DEVICE { device + 1 } else { device };
+        self.slow_release.store(kind == SLOW_RELEASE, Ordering::Relaxed);
+        let replacement: OwnedFd = if kind == SOCKET {
+            let (theirs, ours) = UnixStream::pair().expect("a pair");
+            (&ours).write_all(b"!").expect("written");
+            let mut ends = self.ends.lock().expect("not poisoned");
+            ends.push_front(ours);
+            ends.truncate(SOCKETS);
+            theirs.into()
+        } else {
+            let path = format!("/proc/self/fd/{}", self.shared.as_raw_fd());
+            File::options().read(true).write(true).open(path).expect("opened anew").into()
+        };
+        argument[4..8].copy_from_slice(&0x5a_u32.to_ne_bytes());
+        let helper = worker.helper_id().expect("a helper");
+        let swapped = worker.swap(site, device, replacement, size, |go| match go {
+            Ok(()) => {
+                if let Some(between) = &self.between {
+                    between(helper);
+                }
+                answer.ok(&argument);
+            }
+            Err(errno) => answer.error(errno),
+        });
+        self.note(swapped);
     }
 
     fn other(
@@ -303,8 +370,12 @@ impl Server {
                 worker.write_memory(site, address, &bytes)?;
                 0
             }
-            FLAGS => {
-                worker.open_flags_on(site, self.device_number.load(Ordering::Relaxed), 0)?.into()
+            FLAGS => worker.open_flags_on(site, self.device_number.load(Ordering::Relaxed), 0)?.into(),
+            FILE_ON => {
+                let device = self.device_number.load(Ordering::Relaxed);
+                let FileOn { fd, flags, cloexec } = worker.file_on(site, device)?;
+                argument[24..32].copy_from_slice(&u64::from(cloexec).to_ne_bytes());
+                u64::from(flags) << 32 | u64::from(fd.cast_unsigned())
             }
             TAKE => {
                 let taken = File::from(worker.take(site, address as i32)?);

@@ -32,6 +32,7 @@ struct argument {
 #define NODE_KEEP _IOWR('T', 5, struct argument)
 #define NODE_READ_KEPT _IOWR('T', 6, struct argument)
 #define NODE_WRITE_KEPT _IOWR('T', 7, struct argument)
+#define NODE_FILE_ON _IOWR('T', 8, struct argument)
 
 static int fd, failures;
 
@@ -129,6 +130,25 @@ static void flags(void)
 	CHECK(call(NODE_FLAGS, 0, 0) == 0 && (last.answer & O_NONBLOCK));
 	fcntl(fd, F_SETFL, 0);
 	CHECK(call(NODE_FLAGS, 0, 0) == 0 && !(last.answer & O_NONBLOCK));
+}
+
+// The descriptor of the call is known by its number; or, where the kernel doesn't tell and there are
+// several, it is said that it isn't.
+static void file_on(void)
+{
+	int is_told = access("/proc/self/syscall", F_OK) == 0;
+
+	CHECK(call(NODE_FILE_ON, 0, 0) == 0 && (uint32_t)last.answer == (uint32_t)fd && last.rest[0] == 1);
+	CHECK((last.answer >> 32 & (O_ACCMODE | O_NONBLOCK | O_CLOEXEC)) == O_RDWR);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	fcntl(fd, F_SETFD, 0);
+	CHECK(call(NODE_FILE_ON, 0, 0) == 0 && (uint32_t)last.answer == (uint32_t)fd && last.rest[0] == 0);
+	CHECK((last.answer >> 32 & (O_ACCMODE | O_NONBLOCK | O_CLOEXEC)) == (O_RDWR | O_NONBLOCK));
+	int first = fd;
+	fd = dup(fd);
+	CHECK(call(NODE_FILE_ON, 0, 0) == (is_told ? 0 : ENODATA) && (!is_told || (uint32_t)last.answer == (uint32_t)fd));
+	close(first);
+	CHECK(call(NODE_FILE_ON, 0, 0) == 0 && (uint32_t)last.answer == (uint32_t)fd);
 }
 
 static uint64_t inode(int of)
@@ -332,6 +352,8 @@ int main(int argc, char **argv)
 		kept(argv);
 	else if (!strcmp(mode, "flags"))
 		flags();
+	else if (!strcmp(mode, "file"))
+		file_on();
 	else if (!strcmp(mode, "take"))
 		take();
 	else if (!strcmp(mode, "stall"))

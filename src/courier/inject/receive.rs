@@ -102,9 +102,10 @@ impl Receiver<'_> {
     /// [`GiveError`].
     pub(super) fn pair_beside(&self, target: i32) -> Result<(Pair, Option<Raised>), GiveError> {
         // A limit may have been lowered below a number that is in use; then nothing can be put
-        // under that number.
-        let limit = pidfd::descriptor_limit(self.tgid, None)?;
-        if u64::try_from(target).is_ok_and(|target| target < limit.soft) {
+        // under that number. (Without CAP_SYS_RESOURCE it can't be seen, but neither be raised.)
+        let limit = pidfd::descriptor_limit(self.tgid, None);
+        let is_below = |soft| u64::try_from(target).is_ok_and(|target| target < soft);
+        if limit.is_err() || limit.is_ok_and(|limit| is_below(limit.soft)) {
             match self.pair() {
                 Err(GiveError::Call(Errno::EMFILE)) => {}
                 made => return Ok((made?, None)),

@@ -1,5 +1,6 @@
-// A static Go program that exports from several threads, with the runtime's own signals and
-// garbage collection under way: `gocaller NODE ROUNDS`.
+// A static Go program that exports, or with a third word has its descriptor swapped, from several
+// threads, with the runtime's own signals and garbage collection under way:
+// `gocaller NODE ROUNDS [swap]`.
 package main
 
 import (
@@ -34,6 +35,42 @@ func export(node int) error {
 	return nil
 }
 
+type requestBuffers struct {
+	kind, told uint32
+	rest       [3]uint32
+}
+
+const reqbufs = 0xc0145608
+
+// One swap, deep in a stack that is as small as it can be.
+func swap(path string) error {
+	node, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(node)
+	done := make(chan error)
+	go func() {
+		arg := requestBuffers{told: 7}
+		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(node), reqbufs, uintptr(unsafe.Pointer(&arg)))
+		if errno != 0 {
+			done <- errno
+		} else if arg.told != 0x5a {
+			done <- fmt.Errorf("told %d", arg.told)
+		} else {
+			done <- nil
+		}
+	}()
+	if err := <-done; err != nil {
+		return err
+	}
+	text := make([]byte, 6)
+	if n, err := syscall.Pread(node, text, 0); n != 6 || err != nil || string(text) != "shared" {
+		return fmt.Errorf("number %d: %q, %v", node, text, err)
+	}
+	return nil
+}
+
 func main() {
 	rounds, _ := strconv.Atoi(os.Args[2])
 	runtime.GOMAXPROCS(4)
@@ -49,7 +86,13 @@ func main() {
 		go func() {
 			defer group.Done()
 			for i := 0; i < rounds; i++ {
-				if err := export(node); err != nil {
+				err := error(nil)
+				if len(os.Args) > 3 {
+					err = swap(os.Args[1])
+				} else {
+					err = export(node)
+				}
+				if err != nil {
 					fmt.Fprintln(os.Stderr, err)
 					status = 1
 				}
