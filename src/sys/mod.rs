@@ -8,6 +8,7 @@
 pub mod dmabuf;
 pub mod fdinfo;
 pub mod guest;
+pub mod kcmp;
 pub mod lease;
 pub mod mapping;
 pub mod memfd;
