@@ -1,5 +1,6 @@
 //! Our nodes beside vivid's, on a kernel with udmabuf: vivid captures into exports of ours, our
-//! camera into vivid's, and our display shows vivid's, in unmodified programs.
+//! camera into vivid's, and our display shows vivid's, in unmodified programs. And vivid's display
+//! shows our camera's frames, in a program that maps no node.
 #![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
 
 use std::collections::BTreeMap;
@@ -19,20 +20,42 @@ fn buffers_cross_between_our_nodes_and_vivids() {
     if fetched.expect("a script runs").code() == Some(77) {
         return println!("SKIP {NAME}: Debian 13's v4l2-ctl is not to be had");
     }
+    if let Some((out, err)) = in_guest(NAME, "beside-vivid", "sp.toml", &programs) {
+        judge(&out, &err);
+    }
+}
+
+#[test]
+fn the_cameras_exports_go_out_at_vivids_output() {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out-at-vivid");
+    made(
+        Command::new("cc")
+            .args(["-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-static", "-o"])
+            .arg(&program)
+            .arg("cli/tests/nodes/out-at-vivid.c"),
+    );
+    let name = "the_cameras_exports_go_out_at_vivids_output";
+    let Some((out, err)) = in_guest(name, "out-at-vivid", "pal.toml", &program) else { return };
+    println!("{out}{err}");
+    let seen: Vec<&str> = out.lines().filter_map(|line| line.split([':', ' ']).nth(1)).collect();
+    assert_eq!(seen, ["format", "frames", "holding", "frames", "afterwards", "0"], "{out}{err}");
+}
+
+/// What `script` said in a guest with vivid, by `config` and `built`; `None` where there is no guest.
+fn in_guest(name: &str, script: &str, config: &str, built: &Path) -> Option<(String, String)> {
     let vivid = Command::new("bash")
         .args(["-c", ". tests/oracle/vivid.sh && vivid_two 1"])
         .current_dir(root())
         .output()
         .expect("a shell runs");
     let vivid = String::from_utf8_lossy(&vivid.stdout).trim().to_owned();
+    let nodes = Path::new("cli/tests/nodes");
     let output = Command::new(env!("CARGO_BIN_EXE_shrbuf"))
         .args(["sandbox", "--engine", "qemu", "--timeout", GUEST_SECONDS, "--module", &vivid, "--"])
-        .args([
-            "cli/tests/nodes/beside-vivid",
-            env!("CARGO_BIN_EXE_shrbuf"),
-            "cli/tests/nodes/sp.toml",
-        ])
-        .arg(&programs)
+        .arg(nodes.join(script))
+        .arg(env!("CARGO_BIN_EXE_shrbuf"))
+        .arg(nodes.join(config))
+        .arg(built)
         .current_dir(root())
         .stdin(Stdio::null())
         .output()
@@ -40,10 +63,11 @@ fn buffers_cross_between_our_nodes_and_vivids() {
     let [out, err] =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     if output.status.code() == Some(77) {
-        return println!("SKIP {NAME}: {}", err.replace('\n', " "));
+        println!("SKIP {name}: {}", err.replace('\n', " "));
+        return None;
     }
     assert!(output.status.success(), "{out}{err}");
-    judge(&out, &err);
+    Some((out, err))
 }
 
 /// Every listed check was run, and came out as listed; no other was.

@@ -15,6 +15,7 @@ use super::export::ExportFlags;
 use super::memory::PlaneMemory;
 use crate::sys::dmabuf::{CpuAccess, Direction, size};
 use crate::sys::fdinfo::{FdInfo, FileKey};
+use crate::sys::kcmp;
 use crate::sys::mapping::Mapping;
 use crate::sys::memfd::Memfd;
 
@@ -128,6 +129,10 @@ impl Memory for Foreign {
     fn held_outside(&self) -> io::Result<bool> {
         let count = FdInfo::own(self.dmabuf.as_fd())?.dmabuf_count;
         Ok(count.is_none_or(|count| count > 2))
+    }
+
+    fn is_kept_as(&self, tid: u32, fd: i32) -> Option<bool> {
+        kcmp::is_same_file(self.dmabuf.as_fd(), tid, fd).ok()
     }
 
     fn files(&self) -> Vec<FileKey> {

@@ -16,6 +16,7 @@ mod entry;
 mod error;
 mod export;
 mod foreign;
+mod guess;
 mod hold;
 pub mod holders;
 mod ledger;

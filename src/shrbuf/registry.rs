@@ -12,6 +12,7 @@ use super::buffer::{Buffer, BufferId};
 use super::entry::{Entry, Origin};
 use super::error::{AllocError, ImportError};
 use super::foreign::Foreign;
+use super::guess::Guesses;
 use super::hold::{Hold, Kind};
 use super::ledger::{Fate, Ledger, Remains};
 use super::limits::{Charge, Limits};
@@ -66,6 +67,7 @@ pub struct Registry {
     limits: Limits,
     backings: Backings,
     ledger: Mutex<Ledger>,
+    guesses: Guesses,
     /// Tells when a file of an orphan was closed. `None` where the kernel gives no more of these:
     /// orphans are then found by looking, once a second.
     closings: Option<Inotify>,
@@ -84,6 +86,7 @@ impl Registry {
             limits,
             backings,
             ledger: Mutex::default(),
+            guesses: Guesses::default(),
             closings,
             bell: Mutex::default(),
         })
@@ -128,11 +131,14 @@ impl Registry {
         }
     }
 
-    /// What descriptor `fd` of thread `tid` is. Asks the kernel's tables only ([`Seen`]): never
-    /// blocks on a file system or on a client, never fetches the descriptor; fit for a thread that
-    /// serves requests.
+    /// What descriptor `fd` of thread `tid` is. Asks the kernel's tables only ([`Seen`], or where the
+    /// descriptor is what it was before, [`kcmp`](crate::sys::kcmp)): never blocks on a file system or
+    /// on a client, never fetches the descriptor; fit for a thread that serves requests.
     #[must_use]
     pub fn identify(self: &Arc<Self>, tid: u32, fd: i32) -> Identity {
+        if let Some(buffer) = self.import_as_before(tid, fd) {
+            return Identity::Ours(buffer);
+        }
         let seen = match Seen::of(tid, fd) {
             Ok(seen) => seen,
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
@@ -147,8 +153,13 @@ impl Registry {
         // A mere name is told apart from a dma-buf opened with access mode 3 once it is fetched.
         let known = if seen.is_open { self.import_known(seen.identity) } else { None };
         match known {
-            Some(buffer) => Identity::Ours(buffer),
-            None if seen.looks_like_dmabuf => Identity::Dmabuf,
+            Some(buffer) => {
+                if self.is_kept_as(buffer.id(), tid, fd) {
+                    self.guesses.add(tid, fd, buffer.id());
+                }
+                Identity::Ours(buffer)
+            }
+            None if seen.looks_like_dmabuf() => Identity::Dmabuf,
             None => Identity::Other,
         }
     }
@@ -332,6 +343,24 @@ impl Registry {
             return second.map_err(|limit| AllocError::Limit { limit, wanted: bytes });
         }
         first.map_err(|limit| AllocError::Limit { limit, wanted: bytes })
+    }
+
+    /// The buffer that the descriptor was when it was last looked at, if it is so still.
+    fn import_as_before(self: &Arc<Self>, tid: u32, fd: i32) -> Option<Buffer> {
+        let id = self.guesses.of(tid, fd)?;
+        if !self.is_kept_as(id, tid, fd) {
+            self.guesses.forget(tid, fd);
+            return None;
+        }
+        let mut ledger = self.ledger();
+        // The thread may have closed it since, and the buffer be free.
+        let entry = Arc::clone(ledger.get(id)?);
+        Some(self.importer(&mut ledger, entry))
+    }
+
+    fn is_kept_as(&self, id: BufferId, tid: u32, fd: i32) -> bool {
+        let entry = self.ledger().get(id).cloned();
+        entry.is_some_and(|entry| entry.memory().is_kept_as(tid, fd) == Some(true))
     }
 
     fn import_known(self: &Arc<Self>, identity: FileIdentity) -> Option<Buffer> {

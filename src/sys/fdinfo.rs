@@ -76,14 +76,14 @@ impl FdInfo {
 }
 
 /// A descriptor of somebody else's, seen without asking its file for anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Seen {
     /// Which inode.
     pub identity: FileIdentity,
     /// It may be read or written: no `O_PATH`, and not opened with access mode 3.
     pub is_open: bool,
-    /// It has the name of a dma-buf. A file can be given that name too.
-    pub looks_like_dmabuf: bool,
+    /// A name of the file: it opens and closes nothing, and adds no lines to its own fdinfo.
+    name: File,
 }
 
 impl Seen {
@@ -96,12 +96,16 @@ impl Seen {
         let link = format!("/proc/{tid}/fd/{fd}");
         // The link's own mode is the descriptor's.
         let is_open = fs::symlink_metadata(&link)?.mode() & 0o700 != 0;
-        // A name of the file: it opens and closes nothing, and adds no lines to its own fdinfo.
         let name = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(&link)?;
         let identity = FdInfo::own(name.as_fd())?.identity;
-        let path = fs::read_link(format!("/proc/self/fd/{}", name.as_raw_fd()))?;
-        let looks_like_dmabuf = path.as_os_str().as_bytes().starts_with(b"/dmabuf:");
-        Ok(Self { identity, is_open, looks_like_dmabuf })
+        Ok(Self { identity, is_open, name })
+    }
+
+    /// It has the name of a dma-buf. A file can be given that name too.
+    #[must_use]
+    pub fn looks_like_dmabuf(&self) -> bool {
+        let path = fs::read_link(format!("/proc/self/fd/{}", self.name.as_raw_fd()));
+        path.is_ok_and(|path| path.as_os_str().as_bytes().starts_with(b"/dmabuf:"))
     }
 }
 
@@ -172,7 +176,7 @@ mod tests {
         let file = File::open("/proc/self/exe").expect("a file");
         let seen = Seen::of(me, file.as_raw_fd()).expect("it is there");
         assert_eq!(seen.identity, FdInfo::own(file.as_fd()).expect("fdinfo").identity);
-        assert!(seen.is_open && !seen.looks_like_dmabuf);
+        assert!(seen.is_open && !seen.looks_like_dmabuf());
         let name = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open("/proc/self/exe");
         let name = name.expect("a name");
         assert!(!Seen::of(me, name.as_raw_fd()).expect("it is there").is_open);

@@ -437,8 +437,11 @@ impl NodeShared {
         self.carry_out(left);
     }
 
+    /// Said under the device's lock; a system call only where somebody waits for it.
     pub(super) fn frame_is_done(&self) {
-        self.idle.notify_all();
+        if self.is_waited_for() {
+            self.idle.notify_all();
+        }
     }
 
     /// Waits for news, or until it is `timeout` later.

@@ -5,13 +5,14 @@
 use std::process::{Command, Stdio};
 
 /// Tests of the rooms that touch the kernel for buffers.
-const TESTS: [&str; 6] = [
+const TESTS: [&str; 7] = [
     "shrbuf::",
     "sys::memfd::",
     "sys::mapping::",
     "sys::lease::",
     "sys::fdinfo::",
     "sys::dmabuf::",
+    "sys::kcmp::",
 ];
 
 /// Runs them in a guest of `engine`. What they said, or why there is no such guest.

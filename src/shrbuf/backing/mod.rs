@@ -75,6 +75,13 @@ pub trait Memory: Debug + Send + Sync {
     /// What the kernel says; the caller then takes it as held.
     fn held_outside(&self) -> io::Result<bool>;
 
+    /// Whether descriptor `fd` of thread `tid` is the very file that this process keeps of the memory
+    /// and has given out. `None` where there is none such (each export of a memory file is a file of
+    /// its own, and keeping one would be a holder) or the kernel does not tell.
+    fn is_kept_as(&self, _tid: u32, _fd: i32) -> Option<bool> {
+        None
+    }
+
     /// The files by which an export may come back.
     fn files(&self) -> Vec<FileKey>;
 

@@ -23,6 +23,7 @@ use super::super::memory::PlaneMemory;
 use super::memfd::MemoryFile;
 use super::{Backing, Memory};
 use crate::sys::fdinfo::{FdInfo, FileKey};
+use crate::sys::kcmp;
 use crate::sys::mapping::Mapping;
 use crate::sys::memfd::{Memfd, page_size};
 use crate::sys::udmabuf;
@@ -199,6 +200,13 @@ impl Memory for UdmabufMemory {
             }
         }
         self.file.held_outside()
+    }
+
+    fn is_kept_as(&self, tid: u32, fd: i32) -> Option<bool> {
+        match &*self.state() {
+            State::Dmabuf(dmabuf) => kcmp::is_same_file(dmabuf.fd.as_fd(), tid, fd).ok(),
+            State::Plain | State::Gone | State::Never => None,
+        }
     }
 
     fn files(&self) -> Vec<FileKey> {

@@ -46,6 +46,34 @@ fn a_foreign_dmabuf_is_read_written_and_let_go() {
     assert!(nothing_left(&display));
 }
 
+/// What a descriptor was is a guess: another file under its number is another file.
+#[test]
+fn a_number_is_what_lies_under_it_now() {
+    let Some(backings) = udmabufs() else { return };
+    let registry = registry(backings);
+    let [one, two] = [(); 2].map(|()| registry.allocate(&OWNER, 1).expect("a buffer"));
+    let mut fd = export(&one, Access::ReadWrite);
+    for _ in 0..3 {
+        assert_eq!(identify(&registry, &fd), Identity::Ours(one.clone()));
+    }
+    assert_eq!(registry.accounting().imports, 0, "each was dropped");
+    for (other, known) in [
+        (export(&two, Access::ReadWrite), Identity::Ours(two.clone())),
+        (export(&one, Access::ReadOnly), Identity::Ours(one.clone())),
+        (tempfile::tempfile().expect("a file").into(), Identity::Other),
+        (export(&one, Access::ReadWrite), Identity::Ours(one.clone())),
+    ] {
+        nix::unistd::dup2(&other, &mut fd).expect("another file under the number");
+        for _ in 0..3 {
+            assert_eq!(identify(&registry, &fd), known);
+        }
+    }
+    drop(fd);
+    drop(one);
+    drop(two);
+    assert!(nothing_left(&registry));
+}
+
 /// `read` and `write` on the descriptor are refused by the kernel itself.
 #[test]
 fn a_read_write_export_is_a_dmabuf() {
