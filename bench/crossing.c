@@ -1,8 +1,9 @@
 /*
  * Brings frames from a camera process to a display process, for somebody who measures what that costs.
  *
- *   crossing pass|copy CAMERA DISPLAY WIDTHxHEIGHT BATCHES FRAMES
+ *   crossing pass|copy CAMERA DISPLAY DAEMON WIDTHxHEIGHT FPS BATCHES FRAMES
  *
+ * DAEMON is the process behind the nodes, whose processor time the marks name.
  * pass: the camera's exported buffers are queued on the display. copy: the display process copies
  * each frame into a buffer of the display's own. Prints "mark" when it is under way and after each
  * of BATCHES times FRAMES, and then "skipped N", the frames that the camera dropped meanwhile.
@@ -156,15 +157,26 @@ static void display(const char *path, int sock, int copy, unsigned width, unsign
 	}
 }
 
-static void camera(const char *path, int sock, int copy, unsigned width, unsigned height, unsigned batches, unsigned frames)
+/* What the camera process is told. */
+struct wanted {
+	const char *path;
+	pid_t daemon, display;
+	int copy;
+	unsigned width, height, fps, batches, frames;
+};
+
+static void camera(const struct wanted *w, int sock)
 {
+	struct v4l2_streamparm parm = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE };
 	struct v4l2_buffer b = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP };
-	int node = open(path, O_RDWR | O_CLOEXEC), type = b.type;
-	unsigned skipped = 0;
+	int node = open(w->path, O_RDWR | O_CLOEXEC), type = b.type;
+	unsigned skipped = 0, last = WARM_UP + w->batches * w->frames;
 	uint32_t next = 0;
 
-	need(node, path);
-	set_format(node, type, width, height);
+	need(node, w->path);
+	set_format(node, type, w->width, w->height);
+	parm.parm.capture.timeperframe = (struct v4l2_fract) { 1, w->fps };
+	need(ioctl(node, VIDIOC_S_PARM, &parm), "VIDIOC_S_PARM");
 	allocate(node, type, b.memory);
 	for (unsigned i = 0; i < BUFFERS; i++) {
 		int fd = export(node, type, i);
@@ -175,17 +187,16 @@ static void camera(const char *path, int sock, int copy, unsigned width, unsigne
 		need(ioctl(node, VIDIOC_QBUF, &b), "VIDIOC_QBUF on the camera");
 	}
 	need(ioctl(node, VIDIOC_STREAMON, &type), "VIDIOC_STREAMON on the camera");
-	for (unsigned frame = 0; frame <= WARM_UP + batches * frames; frame++) {
-		if (frame >= WARM_UP && (frame - WARM_UP) % frames == 0) {
-			puts("mark");
-			fflush(stdout);
-		}
+	/* Half a second more: whoever measures is to find both processes at the last mark. */
+	for (unsigned frame = 0; frame <= last + w->fps / 2; frame++) {
+		if (frame >= WARM_UP && frame <= last && (frame - WARM_UP) % w->frames == 0)
+			mark(w->daemon, w->display);
 		need(ioctl(node, VIDIOC_DQBUF, &b), "VIDIOC_DQBUF on the camera");
 		if (frame > WARM_UP)
 			skipped += b.sequence - next;
 		next = b.sequence + 1;
 		tell(sock, b.index, -1);
-		if (frame > 0 || copy) {
+		if (frame > 0 || w->copy) {
 			b.index = hear(sock, NULL);
 			need(ioctl(node, VIDIOC_QBUF, &b), "VIDIOC_QBUF on the camera");
 		}
@@ -195,26 +206,28 @@ static void camera(const char *path, int sock, int copy, unsigned width, unsigne
 
 int main(int argc, char **argv)
 {
-	unsigned width = 0, height = 0;
-	int copy, pair[2], status;
-	pid_t child;
+	struct wanted w = { 0 };
+	int pair[2], status;
 
-	if (argc != 7 || sscanf(argv[4], "%ux%u", &width, &height) != 2 || !atoi(argv[5]) || !atoi(argv[6])) {
-		fprintf(stderr, "usage: crossing pass|copy CAMERA DISPLAY WIDTHxHEIGHT BATCHES FRAMES\n");
+	if (argc != 9 || sscanf(argv[5], "%ux%u", &w.width, &w.height) != 2 || !(w.fps = atoi(argv[6])) ||
+	    !(w.batches = atoi(argv[7])) || !(w.frames = atoi(argv[8]))) {
+		fprintf(stderr, "usage: crossing pass|copy CAMERA DISPLAY DAEMON WIDTHxHEIGHT FPS BATCHES FRAMES\n");
 		return 2;
 	}
-	copy = !strcmp(argv[1], "copy");
+	w.copy = !strcmp(argv[1], "copy");
+	w.path = argv[2];
+	w.daemon = atoi(argv[4]);
 	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), "socketpair");
-	need(child = fork(), "fork");
+	need(w.display = fork(), "fork");
 	alarm(SECONDS);
-	if (!child) {
+	if (!w.display) {
 		close(pair[0]);
-		display(argv[3], pair[1], copy, width, height);
+		display(argv[3], pair[1], w.copy, w.width, w.height);
 		return 0;
 	}
 	close(pair[1]);
-	camera(argv[2], pair[0], copy, width, height, atoi(argv[5]), atoi(argv[6]));
+	camera(&w, pair[0]);
 	close(pair[0]);
-	need(waitpid(child, &status, 0), "waitpid");
+	need(waitpid(w.display, &status, 0), "waitpid");
 	return status != 0;
 }

@@ -31,6 +31,24 @@ static inline uint64_t now(clockid_t clock)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
+/* The processor time of a process, whosever it is. */
+static inline uint64_t spent(pid_t pid)
+{
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock))
+		fail("clock_getcpuclockid");
+	return now(clock);
+}
+
+/* "mark DAEMON THIS OTHER": the end of a batch, and what three processes have had, in ns. */
+static inline void mark(pid_t daemon, pid_t other)
+{
+	printf("mark %llu %llu %llu\n", (unsigned long long)spent(daemon), (unsigned long long)spent(0),
+		(unsigned long long)spent(other));
+	fflush(stdout);
+}
+
 static inline int smaller(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
