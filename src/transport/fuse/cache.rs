@@ -87,7 +87,9 @@ impl Pages {
                     RecvTimeoutError::Disconnected => Errno::ENODEV,
                 }
             })??;
-            sink(at, &bytes);
+            if !bytes.is_empty() {
+                sink(at, &bytes);
+            }
             walk.came(bytes.len() as u64);
         }
         Ok(walk.holes)
