@@ -3,7 +3,7 @@
 //! shows our camera's frames, in a program that maps no node.
 #![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -70,26 +70,19 @@ fn in_guest(name: &str, script: &str, config: &str, built: &Path) -> Option<(Str
     Some((out, err))
 }
 
-/// Every listed check was run, and came out as listed; no other was.
+/// Every listed check was run, and came out well; no other was run.
 fn judge(out: &str, err: &str) {
     let listed = std::fs::read_to_string(root().join("cli/tests/nodes/beside-vivid.txt"));
     let listed = listed.expect("the list");
     let rows = listed.lines().filter(|line| !line.starts_with('#'));
-    let mut expected: BTreeMap<(String, String), bool> = BTreeMap::new();
-    for row in rows {
-        let [set, check, verdict] =
-            row.split(' ').collect::<Vec<_>>().try_into().expect("three words");
-        expected.insert((set.into(), check.into()), verdict == "ok");
-    }
-    let (mut here, mut wrong, mut mapped) = (Vec::new(), Vec::new(), 0);
+    let mut expected: BTreeSet<String> = rows.map(str::to_owned).collect();
+    let (mut here, mut wrong) = (Vec::new(), Vec::new());
     for line in out.lines() {
         if let Some(end) = line.strip_prefix("== ") {
-            let set = end.split(' ').next().unwrap_or_default().to_owned();
+            let set = end.split(' ').next().unwrap_or_default();
             for (check, ok, line) in std::mem::take(&mut here) {
-                let key = (set.clone(), check);
-                match expected.remove(&key) {
-                    Some(wanted) if wanted == ok => mapped += usize::from(!ok),
-                    _ => wrong.push(format!("{set}: {line}")),
+                if !expected.remove(&format!("{set} {check}")) || !ok {
+                    wrong.push(format!("{set}: {line}"));
                 }
             }
         } else if let Some((verdict, rest)) = line.split_once(char::is_whitespace)
@@ -103,7 +96,6 @@ fn judge(out: &str, err: &str) {
         wrong.is_empty() && expected.is_empty(),
         "not as listed: {wrong:#?}\nnot run: {expected:?}\n{err}"
     );
-    println!("SKIP {NAME}/mapped: {mapped} checks map one of our nodes: step 3");
 }
 
 fn made(command: &mut Command) {

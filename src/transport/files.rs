@@ -6,10 +6,12 @@ use std::time::Duration;
 use cuse_rs::Errno;
 use vb2::FileId;
 
+use super::call::Call;
 use super::doors::{Door, Left};
 use super::errand;
 use super::mapped::MappedFile;
 use super::node::NodeShared;
+use crate::courier::Worker;
 use crate::shrbuf::arena::ArenaKind;
 
 /// How long a call waits for the close of a file that is in its way. The kernel tells of a `close(2)`
@@ -95,18 +97,29 @@ impl NodeShared {
 
 /// A call that found the queue to be another file's: it is made once more when that is closed, or
 /// refused if it is open still.
-pub(super) fn wait_for_close(node: &Arc<NodeShared>, mut call: super::call::Call, other: FileId) {
-    node.see_off();
+pub(super) fn wait_for_close(node: &Arc<NodeShared>, mut call: Call, other: FileId) {
     call.waited = true;
     let on = Arc::clone(node);
-    node.services.workers.submit(call.uid(), move |worker| {
+    when_closed(node, call.uid(), other, move |worker| match worker {
+        Ok(worker) => errand::again(&on, worker, call),
+        Err(errno) => call.fail(errno),
+    });
+}
+
+/// Does something on a worker when `other` is closed, or turns out to be open still.
+pub(super) fn when_closed(
+    node: &Arc<NodeShared>,
+    uid: u32,
+    other: FileId,
+    then: impl FnOnce(Result<&mut Worker, Errno>) + Send + 'static,
+) {
+    node.see_off();
+    let on = Arc::clone(node);
+    node.services.workers.submit(uid, move |worker| {
         let open = on.files.mapped(other).is_some_and(|mapped| mapped.is_open_there());
         if !open {
             on.files.await_closed(other, CLOSING);
         }
-        match worker {
-            Ok(worker) => errand::again(&on, worker, call),
-            Err(errno) => call.fail(errno),
-        }
+        then(worker);
     });
 }

@@ -113,6 +113,9 @@ pub(super) fn run(
             mapped.swapped(site.caller.tid, fd);
             tracing::debug!(tid = site.caller.tid, fd, "swapped for a file that can be mapped");
         }
+        // Its argument could not be written to (`EFAULT`, and the buffers stay, as in the kernel), or it
+        // has died, and its file goes with it.
+        Err(GiveError::Gone) => {}
         Err(error) => {
             node.undo_allocation(file);
             tell(node, site.caller.tid, site.caller.uid, &error);

@@ -370,7 +370,9 @@ impl Server {
                 worker.write_memory(site, address, &bytes)?;
                 0
             }
-            FLAGS => worker.open_flags_on(site, self.device_number.load(Ordering::Relaxed), 0)?.into(),
+            FLAGS => {
+                worker.open_flags_on(site, self.device_number.load(Ordering::Relaxed), 0)?.into()
+            }
             FILE_ON => {
                 let device = self.device_number.load(Ordering::Relaxed);
                 let FileOn { fd, flags, cloexec } = worker.file_on(site, device)?;
