@@ -1,7 +1,7 @@
 //! Opening, polling and closing a node's files, by whichever of their doors.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cuse_rs::Errno;
 use vb2::FileId;
@@ -17,6 +17,9 @@ use crate::shrbuf::arena::ArenaKind;
 /// How long a call waits for the close of a file that is in its way. The kernel tells of a `close(2)`
 /// on the mount after it has returned, so a program that opens the node again may be faster.
 const CLOSING: Duration = Duration::from_millis(200);
+
+/// Between two looks at such a file.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl NodeShared {
     pub(super) fn open(self: &Arc<Self>, flags: u32) -> Result<FileId, Errno> {
@@ -62,7 +65,10 @@ impl NodeShared {
 
     /// A file without descriptors is open as long as it is mapped, as a driver's is.
     fn close_if_unmapped(self: &Arc<Self>, file: FileId, mapped: &MappedFile) {
-        if !mapped.arena().held() && self.files.begin_close(file) {
+        if mapped.arena().held() {
+            return self.services.lookout.watch().node(self);
+        }
+        if self.files.begin_close(file) {
             self.close(file);
             mapped.arena().unmapped();
             self.files.forget(file);
@@ -117,8 +123,10 @@ pub(super) fn when_closed(
     let on = Arc::clone(node);
     node.services.workers.submit(uid, move |worker| {
         let open = on.files.mapped(other).is_some_and(|mapped| mapped.is_open_there());
-        if !open {
-            on.files.await_closed(other, CLOSING);
+        let end = Instant::now() + CLOSING;
+        // With mappings that are just being undone, nobody tells when the last one is.
+        while !open && !on.files.await_closed(other, LOOK) && Instant::now() < end {
+            on.see_off();
         }
         then(worker);
     });

@@ -254,7 +254,10 @@ impl Handler for Files {
         let file = self.released(header.nodeid);
         reply.ok();
         if let Some(file) = file {
-            file.served.release();
+            let served = Arc::clone(&file.served);
+            // The backing id first: it is a holder of the file that was passed through to.
+            drop(file);
+            served.release();
         }
     }
 
