@@ -235,6 +235,7 @@ impl Handler for Files {
             reply.error(Errno::ENXIO);
             return;
         };
+        tracing::debug!(nodeid = header.nodeid, "a mapped file is opened");
         match &file.content {
             Content::Passthrough(backing) => {
                 let flags =
