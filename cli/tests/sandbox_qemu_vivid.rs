@@ -76,7 +76,7 @@ fn judge(out: &str, err: &str) {
     let listed = listed.expect("the list");
     let rows = listed.lines().filter(|line| !line.starts_with('#'));
     let mut expected: BTreeSet<String> = rows.map(str::to_owned).collect();
-    let (mut here, mut wrong) = (Vec::new(), Vec::new());
+    let (mut here, mut wrong) = (Vec::<(String, bool, String)>::new(), Vec::new());
     for line in out.lines() {
         if let Some(end) = line.strip_prefix("== ") {
             let set = end.split(' ').next().unwrap_or_default();

@@ -21,8 +21,10 @@ pub(super) fn maps(request: &Request, transfer: &File) -> Result<i64, Errno> {
     let count = usize::try_from(request.number).unwrap_or_default();
     let mut numbers = vec![0; count.min(MOST) * size_of::<u32>()];
     transfer.read_exact_at(&mut numbers, 0).map_err(|_| Errno::EIO)?;
-    let (numbers, _) = numbers.as_chunks::<{ size_of::<u32>() }>();
-    let named: Vec<u32> = numbers.iter().map(|bytes| u32::from_ne_bytes(*bytes)).collect();
+    let named: Vec<u32> = numbers
+        .chunks_exact(size_of::<u32>())
+        .filter_map(|bytes| Some(u32::from_ne_bytes(*bytes.first_chunk()?)))
+        .collect();
     let pids = if named.is_empty() { maps::processes() } else { named };
     let mut found = Vec::new();
     for pid in pids {
@@ -44,10 +46,11 @@ pub(super) fn maps(request: &Request, transfer: &File) -> Result<i64, Errno> {
 
 /// The ranges of the transfer file.
 pub(super) fn ranges(bytes: &[u8]) -> Vec<Range<u64>> {
-    let (ends, _) = bytes.as_chunks::<8>();
-    let ends: Vec<u64> = ends.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect();
-    let (pairs, _) = ends.as_chunks::<2>();
-    pairs.iter().map(|[start, end]| *start..*end).collect()
+    let pair = |bytes: &[u8]| {
+        let (start, end) = bytes.split_first_chunk()?;
+        Some(u64::from_ne_bytes(*start)..u64::from_ne_bytes(*end.first_chunk()?))
+    };
+    bytes.chunks_exact(RANGE).filter_map(pair).collect()
 }
 
 fn merge(mut found: Vec<Range<u64>>) -> Vec<Range<u64>> {
@@ -65,6 +68,14 @@ fn merge(mut found: Vec<Range<u64>>) -> Vec<Range<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_is_its_ends() {
+        let bytes: Vec<u8> =
+            [1_u64, 2, 3, u64::MAX].into_iter().flat_map(u64::to_ne_bytes).collect();
+        assert_eq!(ranges(&bytes), [1..2, 3..u64::MAX]);
+        assert_eq!(ranges(&bytes[..20]), ranges(&bytes[..16]));
+    }
 
     #[test]
     fn ranges_are_merged_where_they_touch() {

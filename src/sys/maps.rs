@@ -65,7 +65,7 @@ mod tests {
         assert!(found.is_empty());
         let mapping = crate::sys::mapping::Mapping::new(file.own(), 8192, true).expect("mapped");
         add(std::process::id(), stat.st_dev, stat.st_ino, &mut found);
-        assert_eq!(found, [0..8192]);
+        assert_eq!((found.len(), found.first()), (1, Some(&(0..8192))));
         drop(mapping);
     }
 

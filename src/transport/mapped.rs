@@ -98,7 +98,7 @@ impl MappedFile {
         let opened = self.opened()?;
         let len = len.min(buffer.len());
         let pieces = (0..len).step_by(PIECE).map(move |start| start..len.min(start + PIECE));
-        Some((opened, u64::from(offset), pieces))
+        Some((opened, offset, pieces))
     }
 }
 
