@@ -161,18 +161,18 @@ fn in_guest(
     Some((statuses, err))
 }
 
-/// What a cell's frames are, or what is wrong with them.
+/// What a cell's frames are, or what is wrong with them. v4l2sink shows its first frame twice: to
+/// preroll, and when it plays.
 fn frames_of(guest: &Guest, lane: &str, cell: &str, folder: &Path) -> Result<String, String> {
     let code = if lane == "sp" { *b"YUYV" } else { *b"NM12" };
     let layout = Layout::new(u32::from_le_bytes(code), SIZE.0, SIZE.1).expect("a format");
     let lengths: Vec<usize> = layout.planes.iter().map(|plane| plane.sizeimage as usize).collect();
     let whole: usize = lengths.iter().sum();
     let bytes = fs::read(folder.join(format!("{cell}.raw"))).map_err(|error| error.to_string())?;
-    let frames: Vec<&[u8]> = bytes.chunks(whole).collect();
-    let least = if shows(cell) { guest.frames - LEFT_BEHIND } else { guest.frames };
-    if bytes.len() % whole != 0 || !(least..=guest.frames).contains(&frames.len()) {
-        return Err(format!("{} bytes are {} frames of {whole}", bytes.len(), frames.len()));
+    if bytes.len() % whole != 0 {
+        return Err(format!("{} bytes are no frames of {whole}", bytes.len()));
     }
+    let frames: Vec<&[u8]> = bytes.chunks(whole).collect();
     let mut numbers = Vec::new();
     for (place, frame) in frames.iter().enumerate() {
         let mut rest = *frame;
@@ -187,8 +187,16 @@ fn frames_of(guest: &Guest, lane: &str, cell: &str, folder: &Path) -> Result<Str
         let number = read_frame_number(&layout, &planes).map_err(|error| error.to_string())?;
         numbers.push(number.ok_or(format!("no number is to be read in frame {place}"))?);
     }
+    let twice = cell.starts_with("gst-sink-") && numbers.first() == numbers.get(1);
+    if twice {
+        numbers.remove(0);
+    }
     if !numbers.is_sorted_by(|one, next| one < next) {
         return Err(format!("the numbers don't rise: {numbers:?}"));
+    }
+    let least = if shows(cell) { guest.frames - LEFT_BEHIND } else { guest.frames };
+    if !(least..=guest.frames).contains(&numbers.len()) {
+        return Err(format!("{} frames: {numbers:?}", numbers.len()));
     }
     let [first, .., last] = numbers.as_slice() else { return Err("too few frames".to_owned()) };
     Ok(format!("{} frames, {first} to {last}", numbers.len()))

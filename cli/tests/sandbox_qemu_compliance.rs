@@ -1,0 +1,15 @@
+//! `v4l2-compliance` on our nodes in a QEMU guest, where exports are real dma-bufs.
+//! [`reports`] says more.
+
+#[path = "nodes/reports.rs"]
+mod reports;
+
+#[test]
+fn single_planar_nodes_are_compliant() {
+    reports::compliant("qemu", "sp", "single_planar_nodes_are_compliant");
+}
+
+#[test]
+fn multi_planar_nodes_are_compliant() {
+    reports::compliant("qemu", "mp", "multi_planar_nodes_are_compliant");
+}
