@@ -187,7 +187,8 @@ fn frames_of(guest: &Guest, lane: &str, cell: &str, folder: &Path) -> Result<Str
         let number = read_frame_number(&layout, &planes).map_err(|error| error.to_string())?;
         numbers.push(number.ok_or(format!("no number is to be read in frame {place}"))?);
     }
-    let twice = cell.starts_with("gst-sink-") && numbers.first() == numbers.get(1);
+    let twice = (cell.starts_with("gst-sink-") || cell.starts_with("gst-share-"))
+        && numbers.first() == numbers.get(1);
     if twice {
         numbers.remove(0);
     }
