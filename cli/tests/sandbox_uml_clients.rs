@@ -1,5 +1,7 @@
 //! Stock programs (v4l2-ctl, ffmpeg, GStreamer) on our nodes in a user-mode Linux.
 //! [`clients`] says more.
+//!
+//! Holds `e2e/clients-v4l2ctl`, `e2e/clients-ffmpeg`, `e2e/clients-gstreamer`.
 
 mod clients;
 
