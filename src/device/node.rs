@@ -53,6 +53,8 @@ pub enum Frames {
 /// callers. After each call [`Device::take_effects`] tells what is left to be done outside.
 pub struct Device {
     pub(super) card: String,
+    /// `v4l2_capability.bus_info`.
+    pub(super) bus_info: String,
     pub(super) number: u32,
     pub(super) node: Node,
     pub(super) modes: ModeList,
@@ -145,6 +147,7 @@ impl Device {
         };
         Ok(Self {
             card: parts.card,
+            bus_info: format!("platform:shrbuf-{}", parts.number),
             number: parts.number,
             node,
             modes,

@@ -119,7 +119,7 @@ impl DeviceOps for Device {
     fn querycap(&mut self, _ctx: &Context<'_>, cap: &mut v4l2_capability) -> Result<(), Errno> {
         put_text(&mut cap.driver, DRIVER);
         put_text(&mut cap.card, &self.card);
-        put_text(&mut cap.bus_info, &format!("platform:shrbuf-{}", self.number));
+        put_text(&mut cap.bus_info, &self.bus_info);
         cap.version = kernel_version();
         Ok(())
     }

@@ -42,10 +42,9 @@ impl Call {
         request: &cuse_rs::Ioctl<'_>,
         reply: IoctlReply,
     ) -> Self {
-        let mut arg = vec![0; ioc_size(request.cmd)];
-        for (place, byte) in arg.iter_mut().zip(request.data) {
-            *place = *byte;
-        }
+        let size = ioc_size(request.cmd);
+        let mut arg = request.data.get(..size).unwrap_or(request.data).to_vec();
+        arg.resize(size, 0);
         let caller = Caller { tid: header.pid, uid: header.uid, gid: header.gid };
         Self {
             file,
@@ -91,16 +90,16 @@ impl Call {
         self.reply.on_interrupt(callback);
     }
 
-    fn out(&self) -> &[u8] {
-        let size =
-            if ioc_dir(self.cmd()) & IOC_READ != 0 { self.arg.len().min(self.out_size) } else { 0 };
-        self.arg.get(..size).unwrap_or_default()
+    /// This result, and the argument as it is now.
+    fn answer(self, result: i32) {
+        let is_read = ioc_dir(self.cmd()) & IOC_READ != 0;
+        let size = if is_read { self.arg.len().min(self.out_size) } else { 0 };
+        self.reply.ok(result, self.arg.get(..size).unwrap_or_default());
     }
 
     /// 0, and the argument as it is now.
     pub(super) fn succeed(self) {
-        let out = self.out().to_vec();
-        self.reply.ok(0, &out);
+        self.answer(0);
     }
 
     /// This errno; with the argument too, where the kernel gives it back nevertheless.
@@ -108,8 +107,7 @@ impl Call {
         let name = table::name(self.cmd()).unwrap_or("unknown ioctl");
         tracing::debug!(tid = self.site.caller.tid, uid = self.uid(), "{name}: {errno}");
         if table::gives_back(self.cmd(), self.nested_at.is_some()) {
-            let out = self.out().to_vec();
-            self.reply.ok(-(errno as i32), &out);
+            self.answer(-(errno as i32));
         } else {
             self.reply.error(errno);
         }

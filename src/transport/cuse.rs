@@ -111,6 +111,10 @@ impl Drop for CuseNode {
     fn drop(&mut self) {
         self.shared.stop();
         self.stopper.stop();
+        // Their buffers go with the node, but for those that are mapped.
+        for mapped in self.shared.files.all_mapped() {
+            self.shared.services.lookout.watch().file(&mapped);
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!(node = self.shared.name, "a thread of the node has panicked");

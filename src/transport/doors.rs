@@ -139,6 +139,11 @@ impl OpenFiles {
         lingering.filter_map(|(file, doors)| Some((*file, doors.mapped.clone()?))).collect()
     }
 
+    /// All that can be mapped.
+    pub(super) fn all_mapped(&self) -> Vec<Arc<MappedFile>> {
+        self.lock().values().filter_map(|doors| doors.mapped.clone()).collect()
+    }
+
     /// A file that only mappings kept open is to be closed. `false`: somebody does so already.
     pub(super) fn begin_close(&self, file: FileId) -> bool {
         let mut files = self.lock();

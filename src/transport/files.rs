@@ -1,7 +1,7 @@
 //! Opening, polling and closing a node's files, by whichever of their doors.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cuse_rs::Errno;
 use vb2::FileId;
@@ -20,6 +20,9 @@ const CLOSING: Duration = Duration::from_millis(200);
 
 /// Whose job a close is, for the workers' fairness.
 const ROOT: u32 = 0;
+
+/// Between two looks at such a file.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl NodeShared {
     pub(super) fn open(self: &Arc<Self>, flags: u32) -> Result<FileId, Errno> {
@@ -71,7 +74,10 @@ impl NodeShared {
 
     /// A file without descriptors is open as long as it is mapped, as a driver's is.
     fn close_if_unmapped(self: &Arc<Self>, file: FileId, mapped: &MappedFile) {
-        if !mapped.arena().held() && self.files.begin_close(file) {
+        if mapped.arena().held() {
+            return self.services.lookout.watch().node(self);
+        }
+        if self.files.begin_close(file) {
             self.close(file);
             mapped.arena().unmapped();
             self.files.forget(file);
@@ -126,8 +132,10 @@ pub(super) fn when_closed(
     let on = Arc::clone(node);
     node.services.workers.submit(uid, move |worker| {
         let open = on.files.mapped(other).is_some_and(|mapped| mapped.is_open_there());
-        if !open {
-            on.files.await_closed(other, CLOSING);
+        let end = Instant::now() + CLOSING;
+        // With mappings that are just being undone, nobody tells when the last one is.
+        while !open && !on.files.await_closed(other, LOOK) && Instant::now() < end {
+            on.see_off();
         }
         then(worker);
     });

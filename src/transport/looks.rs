@@ -52,7 +52,7 @@ pub(super) fn look_first(node: &Arc<NodeShared>, worker: &mut Worker, call: &Cal
         look_at(worker, &mapped, call.site.caller.tid, look);
         if look == Look::All && mapped.arena().has_mapped() {
             // The call may let go of what was found to be mapped.
-            node.services.lookout.watch(&mapped);
+            node.services.lookout.watch().file(&mapped);
         }
     }
 }

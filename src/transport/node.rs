@@ -226,10 +226,7 @@ impl NodeShared {
         fetched: Fetched,
         may_park: bool,
     ) -> Progress {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        if may_park {
-            self.watch_for_signals(&call, &interrupted);
-        }
+        let interrupted = may_park.then(|| self.watch_for_signals(&call));
         let ctx = Context {
             file: call.file,
             uid: call.uid(),
@@ -259,7 +256,7 @@ impl NodeShared {
         drop(fetched);
         match answer {
             Ok(Answer::Park) => {
-                self.park(device, call, &interrupted);
+                self.park(device, call, &interrupted.unwrap_or_default());
                 Progress::Over
             }
             Ok(answer) => {
@@ -353,8 +350,11 @@ impl NodeShared {
         self.keep(device, ticket, Parked::Ioctl(call), interrupted);
     }
 
-    fn watch_for_signals(self: &Arc<Self>, call: &Call, interrupted: &Arc<AtomicBool>) {
-        call.on_interrupt(self.interrupter(call.ticket, interrupted));
+    /// Whether a signal has come, from now on.
+    fn watch_for_signals(self: &Arc<Self>, call: &Call) -> Arc<AtomicBool> {
+        let interrupted = Arc::default();
+        call.on_interrupt(self.interrupter(call.ticket, &interrupted));
+        interrupted
     }
 
     pub(super) fn interrupter(

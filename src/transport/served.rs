@@ -8,8 +8,10 @@ use vb2::FileId;
 use super::call::Call;
 use super::doors::Door;
 use super::fuse::Served;
+use super::lookout::Watch;
 use super::mapped::MappedFile;
 use super::node::NodeShared;
+use crate::shrbuf::arena::ArenaKind;
 
 /// One open file of the mount.
 pub(super) struct MappedDoor {
@@ -17,11 +19,13 @@ pub(super) struct MappedDoor {
     node: Weak<NodeShared>,
     file: FileId,
     mapped: Arc<MappedFile>,
+    watch: Watch,
 }
 
 impl MappedDoor {
     pub(super) fn new(node: &Arc<NodeShared>, file: FileId, mapped: &Arc<MappedFile>) -> Self {
-        Self { node: Arc::downgrade(node), file, mapped: Arc::clone(mapped) }
+        let watch = node.services.lookout.watch().clone();
+        Self { node: Arc::downgrade(node), file, mapped: Arc::clone(mapped), watch }
     }
 
     fn node(&self) -> Option<Arc<NodeShared>> {
@@ -69,8 +73,12 @@ impl Served for MappedDoor {
     }
 
     fn release(&self) {
-        if let Some(node) = self.node.upgrade() {
-            node.release(self.file, Door::Fuse);
+        match self.node.upgrade() {
+            Some(node) => node.release(self.file, Door::Fuse),
+            None if self.mapped.arena().kind() == ArenaKind::Copies => {
+                self.mapped.arena().unmapped();
+            }
+            None => self.watch.file(&self.mapped),
         }
     }
 }

@@ -1,8 +1,12 @@
-//! Starts a guest that runs the very test that calls this inside, where it runs `tests`.
+//! Starts a guest that runs the very test that calls this inside, where it runs `tests`: with
+//! `SHRBUF_ONLY=WORD` those that have the word in their name.
 
 use std::process::{Command, Stdio};
 
 use super::callers;
+
+/// Which tests, for whoever looks into one.
+const ONLY: &str = "SHRBUF_ONLY";
 
 pub(crate) fn run<'a>(
     engine: &str,
@@ -10,8 +14,9 @@ pub(crate) fn run<'a>(
     rounds: &str,
     tests: impl Iterator<Item = &'a (&'a str, fn())>,
 ) {
+    let only = std::env::var(ONLY).unwrap_or_default();
     if std::env::var_os(callers::INSIDE).is_some() {
-        for (name, test) in tests {
+        for (name, test) in tests.filter(|(name, _)| name.contains(&only)) {
             println!("{name}");
             test();
         }
@@ -21,6 +26,7 @@ pub(crate) fn run<'a>(
     let output = Command::new(env!("CARGO_BIN_EXE_shrbuf"))
         .args(["sandbox", "--engine", engine, "--", "env"])
         .args([format!("{}=1", callers::INSIDE), format!("SHRBUF_ROUNDS={rounds}")])
+        .arg(format!("{ONLY}={only}"))
         .arg(std::env::current_exe().expect("a path"))
         .args(["--exact", name, "--nocapture"])
         .stdin(Stdio::null())

@@ -320,6 +320,10 @@ static void either(void)
 			failed++;
 		else
 			WRONG("answer %ld, told %u, mode %o", answer, p.arg.told, mode_of(fd));
+		if (i == 0) {
+			puts("begun"); // from now on anybody may be killed
+			fflush(stdout);
+		}
 		close(fd);
 		if (answer == -ECONNABORTED || answer == -ENOTCONN)
 			break;

@@ -1,7 +1,8 @@
 //! Swaps of descriptors, by callers that know nothing of it: one function per test, as in
 //! `callers.rs`.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -209,11 +210,17 @@ fn a_daemon_killed_in_a_swap_leaves_the_caller_unharmed() {
     for round in 0..storms() {
         let (mut daemon, path) = daemon();
         let mode = if round.is_multiple_of(2) { "either" } else { "either signals" };
-        let calling =
-            Command::new(&program).args([&path, mode, "100000"]).spawn().expect("spawned");
-        std::thread::sleep(Duration::from_micros(u64::from(5000 + round * 7919 % 20_000)));
+        let mut calling = Command::new(&program)
+            .args([&path, mode, "100000"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("spawned");
+        let mut said = BufReader::new(calling.stdout.take().expect("a pipe")).lines();
+        assert_eq!(said.next().expect("a line").expect("text"), "begun");
+        std::thread::sleep(Duration::from_micros(u64::from(round * 7919 % 20_000)));
         daemon.kill().expect("killed");
         daemon.wait().expect("dead");
+        println!("{}", said.next().expect("a line").expect("text"));
         let output = calling.wait_with_output().expect("ended");
         std::fs::remove_file(std::env::temp_dir().join(format!("{}.socket", daemon.id())))
             .expect("removed");

@@ -28,6 +28,14 @@ pub(crate) fn serve_if_told() {
             drop(mount.open(Memory::new(), content, RDWR).expect("a file"));
             say("opened");
         },
+        // Is about to answer its own open.
+        "stuck" => {
+            let stuck = || Stuck(std::io::stderr());
+            let log = tracing_subscriber::fmt().with_writer(stuck);
+            log.with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG).init();
+            let content = Content::Cached { size: SIZE };
+            drop(mount.open(Memory::new(), content, RDWR));
+        }
         // Has a file of its own open, of which a page is cached.
         "hold" => {
             let sample = cached_file(&mount);
@@ -56,6 +64,24 @@ pub(crate) fn serve_if_told() {
                 client("bereaved").stdin(Stdio::from(file)).spawn().expect("it starts");
             let _ = client.wait(); // this process is killed before
         }
+    }
+}
+
+/// A log that never comes back from the line that is written between the kernel's request for a file
+/// and the answer.
+struct Stuck(std::io::Stderr);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if String::from_utf8_lossy(bytes).contains("a mapped file is opened") {
+            say("opening");
+            std::thread::sleep(10 * SOON);
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -108,11 +134,14 @@ pub(super) fn with_a_client(kind: &str) {
     assert_eq!(socket.read_line(&mut line).expect("its end"), 0, "{line}");
 }
 
-/// Killed with a file open that it has not handed over, and while it opens others.
+/// Killed with a file open that it has not handed over; while it owes itself the answer to an open,
+/// for which no signal ends the wait; and while it opens others.
 pub(super) fn anywhere() {
-    let (held, mut socket) = daemon("hold");
-    wait_for("opened", &mut socket);
-    ends(held);
+    for (kind, line) in [("hold", "opened"), ("stuck", "opening")] {
+        let (daemon, mut socket) = daemon(kind);
+        wait_for(line, &mut socket);
+        ends(daemon);
+    }
     for time in 0..TIMES {
         let (daemon, mut socket) = daemon("open");
         for _ in 0..=time {

@@ -235,6 +235,7 @@ impl Handler for Files {
             reply.error(Errno::ENXIO);
             return;
         };
+        tracing::debug!(nodeid = header.nodeid, "a mapped file is opened");
         match &file.content {
             Content::Passthrough(backing) => {
                 let flags =
@@ -254,7 +255,10 @@ impl Handler for Files {
         let file = self.released(header.nodeid);
         reply.ok();
         if let Some(file) = file {
-            file.served.release();
+            let served = Arc::clone(&file.served);
+            // The backing id first: it is a holder of the file that was passed through to.
+            drop(file);
+            served.release();
         }
     }
 

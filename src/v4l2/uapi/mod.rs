@@ -38,8 +38,8 @@ impl<T> Argument for T where
 /// Copies a text into a field of fixed length, cut so that a zero byte ends it.
 pub fn put_text(field: &mut [u8], text: &str) {
     field.fill(0);
-    let room = field.len().saturating_sub(1);
-    for (byte, from) in field.iter_mut().zip(text.bytes()).take(room) {
-        *byte = from;
+    let length = text.len().min(field.len().saturating_sub(1));
+    if let (Some(place), Some(bytes)) = (field.get_mut(..length), text.as_bytes().get(..length)) {
+        place.copy_from_slice(bytes);
     }
 }
