@@ -1,6 +1,6 @@
 //! docs/CONFORMANCE.md says what the nodes must answer. Each of its rows must name the checks that
 //! hold it, and each of those checks must have passed on vivid: its line is in a transcript of
-//! `tests/oracle`. The page explains its own notation. Where our nodes may answer otherwise is in
+//! `tests/oracle`. What vivid can't show, a test of our own nodes holds, which says so. The page explains its own notation. Where our nodes may answer otherwise is in
 //! `tests/oracle/differences.toml`, whose form is checked here too.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,10 @@ const PAGE: &str = "docs/CONFORMANCE.md";
 const DIFFERENCES: &str = "tests/oracle/differences.toml";
 const ORACLE: &str = "tests/oracle";
 const COMPLIANCE: &str = "compliance-vivid.tsv";
+
+/// Where tests of our own nodes are, and how they say which rows they hold.
+const END_TO_END: &str = "cli/tests";
+const HOLDS: &str = "//! Holds ";
 
 /// The columns of every table of the page.
 const HEADER: [&str; 3] = ["done", "answer", "held by"];
@@ -360,12 +364,40 @@ fn transcripts() -> Result<Vec<(String, Lane, String)>, String> {
     Ok(found)
 }
 
+/// What tests of our own nodes hold, beside the test programs: the names in lines that begin with
+/// [`HOLDS`], each with its file.
+fn end_to_end() -> Result<BTreeMap<String, String>, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(END_TO_END);
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let file = entry.map_err(|error| error.to_string())?.file_name();
+        let file = file.to_string_lossy();
+        if !file.starts_with("sandbox_") {
+            continue;
+        }
+        let text = read(format!("{END_TO_END}/{file}"))?;
+        let names = text.lines().filter_map(|line| line.strip_prefix(HOLDS));
+        for name in names.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            if !text.contains("#[test]") {
+                return Err(format!("{file} says that it holds {name}, and has no test"));
+            }
+            found.insert(name.to_owned(), file.to_string());
+        }
+    }
+    Ok(found)
+}
+
 /// All that vivid has answered, and what is wrong with the files that say it.
 fn answers() -> Result<(Answers, Vec<String>), String> {
     let (mut answers, mut problems) = (Answers::default(), Vec::new());
     for (program, lane, file) in transcripts()? {
         let wrong = answers.read_transcript(lane, &program, &read(&file)?);
         problems.extend(wrong.iter().map(|problem| format!("{file} {problem}")));
+    }
+    for (id, file) in end_to_end()? {
+        for lane in LANES {
+            answers.0.insert((lane, id.clone()), file.clone());
+        }
     }
     let file = format!("{ORACLE}/{COMPLIANCE}");
     let wrong = answers.read_compliance(&read(&file)?);

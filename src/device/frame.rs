@@ -204,13 +204,15 @@ impl Device {
         Some((self.owners_place()?, self.driver.frame_sizes()))
     }
 
-    /// A buffer stays on the display until another follows, and at least one interval.
+    /// A buffer stays on the display until another follows, and at least one interval. It comes
+    /// back with the number of the interval that has just ended: the first of a stream has 0, and
+    /// `v4l2-compliance` warns of any other.
     fn output_frame(&mut self, frame: Frame) -> Option<Job> {
         let on_display = self.driver.shown;
         let followed = self.queue.front_followed().and_then(|view| view.active());
         if let Some(id) = followed.filter(|id| Some(*id) == on_display) {
             let done = Done {
-                sequence: frame.sequence,
+                sequence: frame.sequence.wrapping_sub(1),
                 timestamp_ns: frame.timestamp_ns,
                 ..Done::default()
             };

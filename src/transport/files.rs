@@ -18,6 +18,9 @@ use crate::shrbuf::arena::ArenaKind;
 /// on the mount after it has returned, so a program that opens the node again may be faster.
 const CLOSING: Duration = Duration::from_millis(200);
 
+/// Whose job a close is, for the workers' fairness.
+const ROOT: u32 = 0;
+
 /// Between two looks at such a file.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -47,6 +50,12 @@ impl NodeShared {
         match self.files.leave(file, door) {
             Left::Open => {}
             Left::Nothing => self.close(file),
+            // Its frame has to be waited for, and not on the mount's thread: see `NodeShared::ioctl`.
+            Left::Mappings(mapped) if door == Door::Fuse && self.device().owns_queue(file) => {
+                let on = Arc::clone(self);
+                let job = move |_: Result<&mut _, _>| on.close_if_unmapped(file, &mapped);
+                self.services.workers.submit_owed(ROOT, job);
+            }
             Left::Mappings(mapped) => self.close_if_unmapped(file, &mapped),
         }
     }

@@ -173,7 +173,10 @@ impl NodeShared {
             Ok(None) => {}
         }
         let needs = self.needs(&call);
-        match self.fetch_here(&call, &needs).filter(|_| looks::wanted(self, &call).is_none()) {
+        // The mount's one thread brings a display's frame from the page cache: it waits for none.
+        let not_here = call.door == Door::Fuse && takes_buffers_back(call.cmd());
+        let fetched = if not_here { None } else { self.fetch_here(&call, &needs) };
+        match fetched.filter(|_| looks::wanted(self, &call).is_none()) {
             Some(fetched) => {
                 // A DQBUF of a file that blocked before parks at once; see NonBlocking.
                 let may_park =
