@@ -228,7 +228,7 @@ impl Report<'_> {
                 }
             } else if streaming && result == "OK" {
                 done += 1;
-            } else if streaming && !(row == "DMABUF" && !self.exports()) {
+            } else if streaming && (row != "DMABUF" || self.exports()) {
                 problems.push(format!("{row}: {result}"));
             }
         }
