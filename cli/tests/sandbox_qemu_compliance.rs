@@ -1,7 +1,7 @@
 //! `v4l2-compliance` on our nodes in a QEMU guest, where exports are real dma-bufs.
 //! [`reports`] says more.
 //!
-//! Holds `e2e/compliance-capture`, `e2e/compliance-output`, `e2e/compliance-bookworm`, `e2e/compliance-rows`.
+//! Holds `e2e/compliance-capture`, `e2e/compliance-output`, `e2e/compliance-rows`.
 
 #[path = "nodes/reports.rs"]
 mod reports;
