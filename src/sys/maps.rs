@@ -13,8 +13,19 @@ pub fn processes() -> Vec<u32> {
 
 /// Adds the ranges of the file `ino` on `dev` (`st_dev`) that `pid` has mapped.
 pub fn add(pid: u32, dev: u64, ino: u64, found: &mut Vec<Range<u64>>) {
-    let Ok(text) = fs::read(format!("/proc/{pid}/maps")) else { return };
+    let Ok(mut text) = fs::read(format!("/proc/{pid}/maps")) else { return };
+    if text.is_empty() {
+        // A kernel thread; or a process whose first thread has ended, and others go on.
+        text = others(pid);
+    }
     found.extend(text.split(|byte| *byte == b'\n').filter_map(|line| range_of(line, dev, ino)));
+}
+
+/// What a thread of the process that has not ended has mapped: they all have the same.
+fn others(pid: u32) -> Vec<u8> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = threads.filter_map(|thread| fs::read(thread.path().join("maps")).ok());
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }
 
 /// The range of the file that a line tells of, if it is of that file.

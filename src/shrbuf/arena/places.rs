@@ -14,6 +14,9 @@ pub(super) struct Places {
     space: Range<u64>,
     /// Behind the last place that was given out.
     next: u64,
+    /// Behind the last page that was ever made for the page cache. The kernel reads ahead, beyond a
+    /// buffer's end, and keeps the zeros that lie there.
+    touched: u64,
     by_offset: BTreeMap<u64, Place>,
     by_id: HashMap<BufferId, u64>,
 }
@@ -38,7 +41,13 @@ struct Resident {
 
 impl Places {
     pub(super) fn new(space: Range<u64>) -> Self {
-        Self { next: space.start, space, by_offset: BTreeMap::new(), by_id: HashMap::new() }
+        Self {
+            next: space.start,
+            touched: space.start,
+            space,
+            by_offset: BTreeMap::new(),
+            by_id: HashMap::new(),
+        }
     }
 
     /// A free place for so many bytes.
@@ -77,8 +86,8 @@ impl Places {
     }
 
     pub(super) fn take(&mut self, offset: u64, bytes: usize, entry: &Arc<Entry>) {
-        // Where a buffer was before, its pages may be cached still.
-        let cached = self.next.saturating_add(bytes as u64) > self.space.end;
+        // Pages of what was there before are cached, perhaps.
+        let cached = offset < self.touched;
         if let Some(place) = self.by_offset.get_mut(&offset) {
             let entry_id = entry.id();
             place.buffer = Some(Resident {
@@ -130,6 +139,7 @@ impl Places {
 
     /// The buffers of a range, whose pages are in the page cache from now on.
     pub(super) fn cache(&mut self, range: &Range<u64>) -> Vec<(Range<u64>, Arc<Entry>)> {
+        self.touched = self.touched.max(range.end);
         let mut found = Vec::new();
         for (offset, resident) in self.residents() {
             let place = offset..offset + resident.bytes;

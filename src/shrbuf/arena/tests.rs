@@ -50,6 +50,18 @@ fn a_touched_page_has_the_buffers_bytes_and_its_changes_go_back() {
 }
 
 #[test]
+fn what_was_read_ahead_is_stored_over() {
+    let arena = Arena::copies(&registry());
+    let first = arena.allocate(&OWNER, 4096).expect("a buffer");
+    let second = arena.allocate(&OWNER, 4096).expect("a buffer");
+    let _ = arena.page_in(range(&arena, &first).start, 16 * 4096);
+    assert!(arena.is_cached(&first).is_some() && arena.is_cached(&second).is_some());
+    let [third, fourth] = [(); 2].map(|()| arena.allocate(&OWNER, 12 * 4096).expect("a buffer"));
+    assert!(arena.is_cached(&third).is_some(), "zeros lie where it begins");
+    assert_eq!(arena.is_cached(&fourth), None);
+}
+
+#[test]
 fn a_mapped_buffer_is_held_and_outlives_its_queue() {
     let registry = registry();
     let arena = Arena::copies(&registry);
