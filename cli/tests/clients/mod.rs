@@ -126,13 +126,16 @@ fn trees() -> Result<(), String> {
     Ok(())
 }
 
-/// Each cell's status and seconds, and what else was said; `None` where there is no guest.
+/// Each cell's status and seconds.
+type Statuses = BTreeMap<String, (i32, u32)>;
+
+/// How the cells ended, and what else was said; `None` where there is no guest.
 fn in_guest(
     guest: &Guest,
     lane: &str,
     cells: &[&str],
     folder: &Path,
-) -> Option<(BTreeMap<String, (i32, u32)>, String)> {
+) -> Option<(Statuses, String)> {
     let shrbuf = env!("CARGO_BIN_EXE_shrbuf");
     let output = Command::new(shrbuf)
         .args(["sandbox", "--engine", guest.engine, "--timeout", GUEST_SECONDS, "--writable"])
@@ -151,7 +154,7 @@ fn in_guest(
         return None;
     }
     assert!(output.status.success(), "{out}{err}");
-    let mut statuses = BTreeMap::new();
+    let mut statuses = Statuses::new();
     for line in out.lines().filter_map(|line| line.strip_prefix("== ")) {
         let words: Vec<&str> = line.split(' ').collect();
         let [cell, status, seconds] = words.as_slice() else { panic!("{line}") };
