@@ -5,6 +5,7 @@
 //! would be a holder for ever. What tells of holders is the memory file, which each of them has open
 //! once more, until it is closed and unmapped.
 
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -56,6 +57,10 @@ pub struct Handle {
     /// How the file is known again.
     pub key: FileKey,
 }
+
+/// Handles of a buffer that were closed last and are remembered, in case somebody maps them still: it
+/// is for people only, and must not grow with every export.
+const CLOSED: usize = 64;
 
 /// Memory files, each export of which is a handle.
 #[derive(Debug, Clone)]
@@ -115,6 +120,8 @@ struct Keys {
     last: u64,
     /// Each under a number: it may be released before its key is known.
     keys: Vec<(u64, Option<FileKey>)>,
+    /// Of closed ones, the newest last.
+    closed: VecDeque<FileKey>,
 }
 
 impl OpenHandles {
@@ -136,12 +143,27 @@ impl OpenHandles {
         }
     }
 
-    fn forget(&self, number: u64) {
-        self.lock().keys.retain(|(one, _)| *one != number);
+    fn closed(&self, number: u64) {
+        let mut open = self.lock();
+        let Some(place) = open.keys.iter().position(|(one, _)| *one == number) else { return };
+        let (_, key) = open.keys.swap_remove(place);
+        open.closed.extend(key);
+        if open.closed.len() > CLOSED {
+            open.closed.pop_front();
+        }
+    }
+
+    /// Nobody maps what is closed.
+    fn unmapped(&self) {
+        self.lock().closed.clear();
     }
 
     fn keys(&self) -> Vec<FileKey> {
         self.lock().keys.iter().filter_map(|(_, key)| *key).collect()
+    }
+
+    fn closed_keys(&self) -> Vec<FileKey> {
+        self.lock().closed.iter().copied().collect()
     }
 }
 
@@ -159,9 +181,9 @@ impl HandleMemory {
         let memory = self.file.file();
         let number = self.open.expect();
         let open = Arc::clone(&self.open);
-        let released = Box::new(move || open.forget(number));
+        let released = Box::new(move || open.closed(number));
         let made = self.maker.open(memory.own(), memory.len() as u64, access, released);
-        let handle = made.inspect_err(|_| self.open.forget(number))?;
+        let handle = made.inspect_err(|_| self.open.closed(number))?;
         self.open.opened(number, handle.key);
         if !flags.cloexec {
             fcntl(&handle.fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
@@ -188,14 +210,23 @@ impl Memory for HandleMemory {
     }
 
     fn held_outside(&self) -> io::Result<bool> {
-        self.file.held_outside()
+        let held = self.file.held_outside()?;
+        if !held {
+            self.open.unmapped();
+        }
+        Ok(held)
     }
 
-    /// The memory file among them: nobody has a descriptor of it, but a kernel may show it as what is
-    /// mapped.
+    /// The memory file among them, of which nobody has a descriptor.
     fn files(&self) -> Vec<FileKey> {
         let mut files = self.file.files();
         files.extend(self.open.keys());
+        files
+    }
+
+    fn shown_as(&self) -> Vec<FileKey> {
+        let mut files = self.files();
+        files.extend(self.open.closed_keys());
         files
     }
 

@@ -88,6 +88,12 @@ pub trait Memory: Debug + Send + Sync {
     /// The files by which an export may come back.
     fn files(&self) -> Vec<FileKey>;
 
+    /// The files by which `/proc` may show who holds it: those, and some that are closed and may be
+    /// mapped still.
+    fn shown_as(&self) -> Vec<FileKey> {
+        self.files()
+    }
+
     /// A file whose closing (inotify `IN_CLOSE`) tells that a holder let go, if there is one.
     fn watched(&self) -> Option<BorrowedFd<'_>>;
 

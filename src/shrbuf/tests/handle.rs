@@ -144,6 +144,27 @@ fn known(registry: &Arc<Registry>, fd: &OwnedFd, buffers: &[Buffer; 2]) -> Optio
     }
 }
 
+/// A closed handle may be mapped still, and its name is kept for the table: not for ever, and not
+/// of any number.
+#[test]
+fn closed_handles_are_shown_until_nobody_holds_the_buffer() {
+    let maker = Arc::new(Inodes::default());
+    let registry = over(&maker);
+    let buffer = registry.allocate(&OWNER, 1).expect("a buffer");
+    let memory = || buffer.entry().memory();
+    let fds: Vec<OwnedFd> = (0..200).map(|_| export(&buffer, Access::ReadOnly)).collect();
+    let keys = |fd: &OwnedFd| FileKey::own(fd.as_fd()).expect("a key");
+    assert!(fds.iter().all(|fd| memory().shown_as().contains(&keys(fd))));
+    (0..199).for_each(|_| maker.close(0));
+    assert_eq!(memory().files().len(), 2, "the memory file, and the one that is open");
+    assert!(memory().shown_as().contains(&keys(&fds[198])));
+    assert!(memory().shown_as().len() < 100);
+    assert!(buffer.held_elsewhere());
+    maker.close(0);
+    assert!(!buffer.held_elsewhere());
+    assert_eq!(memory().shown_as().len(), 1);
+}
+
 /// It may be closed before it is known here: nothing stays behind.
 #[test]
 fn a_handle_that_is_closed_at_once_is_not_remembered() {
