@@ -91,7 +91,11 @@ fn backings(memory: MemorySpec) -> Result<Backings, StartError> {
 fn handles() -> Result<Handles, String> {
     let exports = Exports::start().map_err(|error| error.to_string())?;
     Handles::probe(Arc::new(exports)).map_err(|error| {
-        format!("who holds such a file can't be told: {error} (sysctl fs.leases-enable=1)")
+        let remedy = match error.raw_os_error() {
+            Some(libc::EINVAL) => " (sysctl fs.leases-enable=1)",
+            _ => "",
+        };
+        format!("who holds such a file can't be told: {error}{remedy}")
     })
 }
 

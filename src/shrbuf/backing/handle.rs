@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -62,6 +63,10 @@ pub struct Handle {
 /// is for people only, and must not grow with every export.
 const CLOSED: usize = 64;
 
+/// How long the trial waits to be nobody's: a process that this one is just starting has all
+/// descriptors until its `exec`.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Memory files, each export of which is a handle.
 #[derive(Debug, Clone)]
 pub struct Handles {
@@ -80,7 +85,7 @@ impl Handles {
             let export = trial.open(ExportFlags { access, cloexec: true })?;
             let while_held = trial.held_outside()?;
             drop(export);
-            if !while_held || trial.held_outside()? {
+            if !while_held || !trial.let_go_within(PATIENCE)? {
                 return Err(Errno::EOPNOTSUPP.into());
             }
         }
@@ -170,6 +175,17 @@ impl OpenHandles {
 impl HandleMemory {
     fn new(len: usize, maker: Arc<dyn HandleMaker>) -> io::Result<Self> {
         Ok(Self { file: MemoryFile::new(Memfd::new(len)?)?, maker, open: Arc::default() })
+    }
+
+    fn let_go_within(&self, patience: Duration) -> io::Result<bool> {
+        let until = Instant::now() + patience;
+        while self.held_outside()? {
+            if Instant::now() > until {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(true)
     }
 
     /// Access mode 3 is opened for writing only, as of a memory file: a lease would not see 3.
