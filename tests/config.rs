@@ -171,7 +171,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     (
         "[memory]\nexports = \"dmabuf\"\n",
-        &["shrbuf.toml:2: memory.exports: unknown variant `dmabuf`", "`udmabuf`"],
+        &["shrbuf.toml:2: memory.exports: unknown variant `dmabuf`", "`udmabuf`", "`handle`"],
     ),
     ("[memory]\nexport = \"memfd\"\n", &["shrbuf.toml:2: memory.export: unknown field `export`"]),
     (

@@ -128,6 +128,20 @@ fn a_kernel_is_judged_by_its_version() {
 }
 
 #[test]
+fn what_exports_are_instead_of_dmabufs_is_told() {
+    for (files, release, word) in [
+        (&[("dev/fuse", "")][..], "6.12.0", "exports are handles"),
+        (&[], "6.12.0", "exports are sealed memory files"),
+        (&[("dev/fuse", "")], "6.8.12", "exports are sealed memory files"),
+    ] {
+        let root = machine(files);
+        let finding = named(root.path(), release, &[], "udmabuf").unwrap();
+        assert_eq!(finding.verdict, Verdict::Limited);
+        assert!(finding.what.contains(word), "{release}: {}", finding.what);
+    }
+}
+
+#[test]
 fn who_is_in_the_group_is_told_so() {
     let root = machine(&[("etc/group", "video:x:44:\n")]);
     assert_eq!(named(root.path(), "6.1.0", &[GID], "group").unwrap().verdict, Verdict::Fine);

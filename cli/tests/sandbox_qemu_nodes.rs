@@ -13,6 +13,19 @@ const GUEST: Guest = Guest {
     programs: &["errors", "lifetime", "stream", "pipeline", "gocapture"],
 };
 
+/// The same where exports are files of the daemon's, of the program that is about exports.
+const HANDLES: Guest = Guest { engine: "qemu", backing: "handle", programs: &["lifetime"] };
+
+#[test]
+fn single_planar_exports_by_handle_answer_as_vivids_do() {
+    lane(&HANDLES, "sp", "single_planar_exports_by_handle_answer_as_vivids_do");
+}
+
+#[test]
+fn multi_planar_exports_by_handle_answer_as_vivids_do() {
+    lane(&HANDLES, "mp", "multi_planar_exports_by_handle_answer_as_vivids_do");
+}
+
 #[test]
 fn single_planar_nodes_answer_as_vivid_does() {
     lane(&GUEST, "sp", "single_planar_nodes_answer_as_vivid_does");

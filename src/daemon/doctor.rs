@@ -177,16 +177,24 @@ impl Machine {
         } else {
             "a kernel with CONFIG_UDMABUF (Debian has it from 6.12 on)"
         };
-        let what = "/dev/udmabuf is not there: exports are sealed memory files, which other drivers do not take";
+        let instead = if self.passes_through() && self.path("dev/fuse").exists() {
+            "handles (files of a private FUSE mount), which other drivers do not take"
+        } else {
+            "sealed memory files, which other drivers do not take, and which can be read"
+        };
+        let what = format!("/dev/udmabuf is not there: exports are {instead}");
         Finding::short(NAME, Verdict::Limited, what, remedy)
+    }
+
+    /// `FUSE_PASSTHROUGH` came with 6.9.
+    fn passes_through(&self) -> bool {
+        version(&self.release).is_some_and(|version| version >= (6, 9))
     }
 
     fn passthrough(&self) -> Finding {
         const NAME: &str = "passthrough";
-        /// `FUSE_PASSTHROUGH` came with it.
-        const SINCE: (u32, u32) = (6, 9);
         let release = &self.release;
-        if version(release).is_some_and(|version| version >= SINCE) {
+        if self.passes_through() {
             return Finding::fine(NAME, format!("kernel {release} has FUSE passthrough"));
         }
         Finding::short(

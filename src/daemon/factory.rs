@@ -11,11 +11,11 @@ use crate::courier::{self, Program, Workers};
 use crate::device::clock::Monotonic;
 use crate::device::spec::{ExportKind, MappingKind, MemorySpec, NodeSpec, SharedLimits};
 use crate::device::{Device, SlotView};
-use crate::shrbuf::backing::Udmabufs;
+use crate::shrbuf::backing::{Handles, Udmabufs};
 use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
 use crate::sys::heap;
 use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
-use crate::transport::fuse::Mount;
+use crate::transport::fuse::{Exports, Mount};
 use crate::transport::{self, CuseNode, Lookout, Mapping, Services};
 
 /// Descriptors that the daemon may have open: more than all limits of [`Limits`] and the courier's
@@ -42,7 +42,12 @@ pub fn factory(
     let workers = Arc::new(workers);
     let limits = Limits { uid_bytes: limits.bytes_per_uid, ..Limits::default() };
     let backings = backings(memory)?;
-    let real_dmabufs = backings.chosen().name() == "udmabuf";
+    let exports = backings.chosen().name();
+    tracing::info!("exports are by {exports}");
+    for (name, why) in backings.refused() {
+        tracing::info!("exports are not by {name}: {why}");
+    }
+    let real_dmabufs = exports == "udmabuf";
     let registry = Registry::new(limits, backings);
     let (mount, mapping) = mapping(memory, real_dmabufs)?;
     let reaper = Reaper::start(Arc::clone(&registry))
@@ -64,8 +69,14 @@ pub fn factory(
 /// What the configuration wants of exports, or the best that there is.
 fn backings(memory: MemorySpec) -> Result<Backings, StartError> {
     match memory.exports {
-        None => Ok(Backings::probe()),
+        None => Ok(Backings::probe(handles)),
         Some(ExportKind::Memfd) => Ok(Backings::memfd()),
+        Some(ExportKind::Handle) => match handles() {
+            Ok(handles) => Ok(Backings::only(Arc::new(handles))),
+            Err(why) => {
+                Err(StartError::Unfit(format!("memory.exports = \"handle\" can't be had: {why}")))
+            }
+        },
         Some(ExportKind::Udmabuf) => match Udmabufs::probe() {
             Ok(udmabufs) => Ok(Backings::only(Arc::new(udmabufs))),
             Err(error) => Err(StartError::Unfit(format!(
@@ -74,6 +85,18 @@ fn backings(memory: MemorySpec) -> Result<Backings, StartError> {
             ))),
         },
     }
+}
+
+/// Exports that are files of a private mount, or why they can't be had.
+fn handles() -> Result<Handles, String> {
+    let exports = Exports::start().map_err(|error| error.to_string())?;
+    Handles::probe(Arc::new(exports)).map_err(|error| {
+        let remedy = match error.raw_os_error() {
+            Some(libc::EINVAL) => " (sysctl fs.leases-enable=1)",
+            _ => "",
+        };
+        format!("who holds such a file can't be told: {error}{remedy}")
+    })
 }
 
 /// How nodes are mapped: as the configuration wants it, or in the best way that there is. The buffers

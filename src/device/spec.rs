@@ -198,6 +198,8 @@ pub struct MemorySpec {
 pub enum ExportKind {
     /// A dma-buf that other drivers take.
     Udmabuf,
+    /// A file of the daemon's own that shows the buffer (Linux 6.9 and newer).
+    Handle,
     /// A memory file.
     Memfd,
 }

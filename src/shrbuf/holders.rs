@@ -99,6 +99,8 @@ fn looks_like_a_buffer(link: &str) -> bool {
     let memory = link.strip_prefix("/memfd:");
     memory.is_some_and(|rest| rest.as_bytes().starts_with(crate::sys::memfd::NAME.to_bytes()))
         || link.starts_with("/dmabuf:")
+        // A handle, as far as its name goes.
+        || link.starts_with("/shrbuf-")
 }
 
 fn processes() -> impl Iterator<Item = u32> {

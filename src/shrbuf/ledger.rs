@@ -43,6 +43,8 @@ pub(super) struct Slot {
     pub(super) importers: u64,
     /// Its files are watched for being closed.
     watched: bool,
+    /// The files by which it is found.
+    files: Vec<FileIdentity>,
 }
 
 /// What became of a buffer.
@@ -144,17 +146,36 @@ impl Ledger {
         let id = BufferId(self.last_id);
         let allocated = matches!(origin, Origin::Allocated(_));
         let entry = Arc::new(Entry::new(id, origin, memory));
-        let slot = Slot { entry: Arc::clone(&entry), allocated, importers: 0, watched: false };
+        let slot = Slot {
+            entry: Arc::clone(&entry),
+            allocated,
+            importers: 0,
+            watched: false,
+            files: Vec::new(),
+        };
         self.slots.insert(id, slot);
         self.index(&entry);
         entry
     }
 
-    /// Files may be added to a buffer later: a dma-buf is made when it is asked for.
+    /// Files come and go: a dma-buf is made when it is asked for, and each handle is a file of its
+    /// own, of which nothing is left here once the next is made.
     pub(super) fn index(&mut self, entry: &Entry) {
-        for key in entry.memory().files() {
-            self.files.insert(key.identity, entry.id());
+        let Some(slot) = self.slots.get_mut(&entry.id()) else { return };
+        let now = entry.memory().files().into_iter().map(|key| key.identity).collect();
+        let before = std::mem::replace(&mut slot.files, now);
+        for identity in before.iter().filter(|identity| !slot.files.contains(identity)) {
+            self.files.remove(identity);
         }
+        for identity in &slot.files {
+            self.files.insert(*identity, entry.id());
+        }
+    }
+
+    /// How many files lead to a buffer.
+    #[cfg(test)]
+    pub(super) fn known_files(&self) -> usize {
+        self.files.len()
     }
 
     pub(super) fn find(&self, identity: FileIdentity) -> Option<Arc<Entry>> {
@@ -199,8 +220,8 @@ impl Ledger {
             _ => return Fate::Kept,
         }
         let Some(slot) = self.slots.remove(&id) else { return Fate::Kept };
-        for key in slot.entry.memory().files() {
-            self.files.remove(&key.identity);
+        for identity in &slot.files {
+            self.files.remove(identity);
         }
         Fate::Free(slot.entry)
     }

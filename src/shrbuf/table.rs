@@ -68,7 +68,7 @@ impl Registry {
         };
         let mut files = Files::default();
         for slot in &slots {
-            for key in slot.entry.memory().files() {
+            for key in slot.entry.memory().shown_as() {
                 files.add(key, slot.entry.id());
             }
         }

@@ -62,6 +62,7 @@ fn run(guest: &Guest, lane: &str, programs_there: &[&str]) -> Option<Ran> {
         .arg(folder.join("in-guest"))
         .arg(shrbuf)
         .arg(folder.join(format!("{lane}.toml")))
+        .arg(guest.backing)
         .arg(programs())
         .arg(PROGRAM_SECONDS)
         .args(programs_there);

@@ -120,6 +120,12 @@ pub trait FileSystem: Handler {
         reply.error(Errno::ENOSYS);
     }
 
+    /// `fallocate(2)`, of which is told only that it was called. Unless written: `ENOSYS`, and the
+    /// kernel asks no more but says `EOPNOTSUPP`.
+    fn fallocate(&self, header: &Header, reply: EmptyReply) {
+        reply.error(Errno::ENOSYS);
+    }
+
     /// The file system is unmounted. Unless written, nothing happens.
     fn destroy(&self, header: &Header, reply: EmptyReply) {
         reply.ok();

@@ -3,14 +3,17 @@
 //! | backing | an `O_RDWR` export is | other exports are |
 //! | --- | --- | --- |
 //! | `memfd` | a re-open of the plane's own sealed memory file | the same |
+//! | `handle` | a file made elsewhere that shows that file, which can't be read or written | the same |
 //! | `udmabuf` | a real dma-buf over that file's pages | re-opens of the file |
 //! | `heap` | (double, for tests) | |
 
+mod handle;
 mod heap;
 mod memfd;
 mod slice;
 mod udmabuf;
 
+pub use handle::{Handle, HandleMaker, Handles, Released};
 pub use heap::Heap;
 pub use memfd::MemoryFiles;
 pub(super) use slice::Slice;
@@ -85,6 +88,12 @@ pub trait Memory: Debug + Send + Sync {
     /// The files by which an export may come back.
     fn files(&self) -> Vec<FileKey>;
 
+    /// The files by which `/proc` may show who holds it: those, and some that are closed and may be
+    /// mapped still.
+    fn shown_as(&self) -> Vec<FileKey> {
+        self.files()
+    }
+
     /// A file whose closing (inotify `IN_CLOSE`) tells that a holder let go, if there is one.
     fn watched(&self) -> Option<BorrowedFd<'_>>;
 
@@ -105,22 +114,28 @@ pub struct Backings {
 }
 
 impl Backings {
-    /// The best that this machine has: `udmabuf`, else `memfd`.
+    /// The best that this machine has: `udmabuf`, else `handle`, else `memfd`. `handles` is asked
+    /// only where it matters, and says in words why there are none.
     #[must_use]
-    pub fn probe() -> Self {
+    pub fn probe(handles: impl FnOnce() -> Result<Handles, String>) -> Self {
         let memfd = Self::memfd();
         match Udmabufs::probe() {
             Ok(udmabufs) => Self { chosen: Arc::new(udmabufs), ..memfd },
-            Err(error) => {
-                let reason = format!(
-                    "{}: {error} (modprobe udmabuf; exports are then no dma-bufs for other drivers)",
-                    crate::sys::udmabuf::PATH
-                );
-                let mut refused = memfd.refused;
-                refused.push(("udmabuf", reason));
-                Self { refused, ..memfd }
-            }
+            Err(error) => memfd.without_udmabuf(&error, handles()),
         }
+    }
+
+    fn without_udmabuf(mut self, error: &io::Error, handles: Result<Handles, String>) -> Self {
+        let reason = format!(
+            "{}: {error} (modprobe udmabuf; exports are then no dma-bufs for other drivers)",
+            crate::sys::udmabuf::PATH
+        );
+        self.refused.push(("udmabuf", reason));
+        match handles {
+            Ok(handles) => self.chosen = Arc::new(handles),
+            Err(reason) => self.refused.push(("handle", reason)),
+        }
+        self
     }
 
     /// Memory files only.

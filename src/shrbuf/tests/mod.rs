@@ -2,6 +2,7 @@
 //! the machine has the device (the QEMU guest).
 
 mod accounts;
+mod handle;
 mod identity;
 mod lifetimes;
 mod model;
@@ -60,7 +61,7 @@ fn nothing_left(registry: &Registry) -> bool {
 
 /// The backings that this machine has.
 fn backings() -> Vec<Backings> {
-    std::iter::once(Backings::memfd()).chain(udmabufs()).collect()
+    [Backings::memfd(), handle::backings()].into_iter().chain(udmabufs()).collect()
 }
 
 /// The backing of real dma-bufs, or a line that says why it is left out.

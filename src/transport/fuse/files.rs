@@ -7,9 +7,9 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use cuse_rs::{
-    Attr, AttrReply, BackingId, EmptyReply, Entry, EntryReply, Errno, FileSystem, Forget, Getattr,
-    Handler, Header, Ioctl, IoctlReply, Lookup, Open, OpenFlags, OpenReply, Poll, PollReply, Read,
-    ReadReply, Release, Retrieved, Setattr, Write, WriteReply,
+    Attr, AttrReply, BackingId, EmptyReply, Entry, EntryReply, Errno, FileSystem, Forget, Fsync,
+    Getattr, Handler, Header, Ioctl, IoctlReply, Lookup, Lseek, LseekReply, Open, OpenFlags,
+    OpenReply, Poll, PollReply, Read, ReadReply, Release, Retrieved, Setattr, Write, WriteReply,
 };
 
 use super::cache::Fetches;
@@ -302,6 +302,11 @@ impl Handler for Files {
         }
     }
 
+    fn fsync(&self, header: &Header, _request: &Fsync, reply: EmptyReply) {
+        let file = self.file(header.nodeid);
+        reply.error(file.map_or(Errno::ENODEV, |file| file.served.fsync()));
+    }
+
     fn poll(&self, header: &Header, request: &Poll, reply: PollReply) {
         match self.file(header.nodeid) {
             Some(file) => reply.events(file.served.poll(header, request)),
@@ -345,6 +350,16 @@ impl FileSystem for Files {
     fn setattr(&self, _header: &Header, request: &Setattr, reply: AttrReply) {
         // As of a character device: it has no length.
         reply.error(if request.size.is_some() { Errno::EINVAL } else { Errno::EPERM });
+    }
+
+    fn lseek(&self, header: &Header, _request: &Lseek, reply: LseekReply) {
+        let file = self.file(header.nodeid);
+        reply.error(file.map_or(Errno::ENODEV, |file| file.served.seek_data()));
+    }
+
+    fn fallocate(&self, header: &Header, reply: EmptyReply) {
+        let file = self.file(header.nodeid);
+        reply.error(file.map_or(Errno::ENODEV, |file| file.served.fallocate()));
     }
 
     fn forget(&self, _header: &Header, request: &Forget) {

@@ -4,6 +4,8 @@
 //! daemon, and given to one caller; whoever opens it again (`/proc/self/fd/N`) gets `ENXIO`. Users
 //! other than the mounter may use it (`allow_other`), since a descriptor is the only way to it.
 //!
+//! Nodes' files are on one such mount, and exports that are no dma-bufs on another ([`Exports`]).
+//!
 //! A mapping is one of two kinds ([`Content`]): of another file that the kernel passes it through to,
 //! or of the page cache, in which the daemon stores frames and from which it fetches them. In both,
 //! `read(2)`, `write(2)`, `ioctl(2)` and `poll(2)` come to [`Served`].
@@ -21,11 +23,13 @@
 //! somebody writes to `/sys/fs/fuse/connections/<minor>/abort`.
 
 mod cache;
+mod exports;
 mod files;
 mod opener;
 mod pieces;
 
 pub use cache::Pages;
+pub use exports::{Exports, ExportsError};
 
 use std::ffi::{CString, NulError};
 use std::fmt;
@@ -101,6 +105,21 @@ pub trait Served: Send + Sync {
     /// cache, at the place where the answer ended, and is only short if there is no page there.
     fn first_page(&self) -> u64 {
         0
+    }
+
+    /// `lseek(2)` for data or holes. Unless written, the kernel takes all of every file for data.
+    fn seek_data(&self) -> Errno {
+        Errno::ENOSYS
+    }
+
+    /// `fsync(2)`. Unless written, the kernel says of every file that all is well.
+    fn fsync(&self) -> Errno {
+        Errno::ENOSYS
+    }
+
+    /// `fallocate(2)`. Unless written, the kernel says `EOPNOTSUPP` of every file.
+    fn fallocate(&self) -> Errno {
+        Errno::ENOSYS
     }
 
     /// The last descriptor is gone, and with cached content the last mapping, too; or the mount has

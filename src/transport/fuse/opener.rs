@@ -35,6 +35,10 @@ struct Answer {
     padding: u32,
 }
 
+/// Comes after the answer, once this thread has its own descriptor closed: whoever gets the file is to
+/// be the only one who has it.
+const END: [u8; 1] = [0];
+
 /// An open file.
 pub(super) struct Opened {
     pub(super) fd: OwnedFd,
@@ -72,7 +76,10 @@ impl Opener {
         {
             let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
             scm_rights::send(&*socket, question.as_bytes(), &[]).map_err(|_| Errno::ENODEV)?;
-            match received(&socket, answer.as_mut_bytes(), &mut fds) {
+            let answered = received(&socket, answer.as_mut_bytes(), &mut fds);
+            // Whatever came of it: the next question's answer must not be this one's end.
+            let closed = received(&socket, &mut [0; END.len()], &mut Vec::new());
+            match answered.and_then(|there| Ok(there && closed?)) {
                 Ok(true) => {}
                 Ok(false) => return Err(Errno::ENODEV),
                 // The answer had a descriptor, and there is no number free for it.
@@ -99,7 +106,7 @@ fn run(root: &OwnedFd, socket: &OwnedFd) -> Result<(), Errno> {
                 scm_rights::send(socket, answer.as_bytes(), &[])
             }
         };
-        match sent {
+        match sent.and_then(|()| scm_rights::send(socket, &END, &[])) {
             Ok(()) => {}
             Err(Errno::EPIPE | Errno::ECONNRESET) => break,
             Err(errno) => return Err(errno),

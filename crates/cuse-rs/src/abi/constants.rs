@@ -41,6 +41,7 @@ constants! {
     FUSE_POLL: u32 = 40;
     FUSE_NOTIFY_REPLY: u32 = 41;
     FUSE_BATCH_FORGET: u32 = 42;
+    FUSE_FALLOCATE: u32 = 43;
     FUSE_LSEEK: u32 = 46;
     CUSE_INIT: u32 = 4096;
 

@@ -178,6 +178,7 @@ fn node(call: &Call<'_>, handler: &(impl FileSystem + ?Sized)) -> Result<Found, 
             let request = Lseek::decode(body)?;
             handler.lseek(header, &request, LseekReply { responder: call.responder() });
         }
+        abi::FUSE_FALLOCATE => handler.fallocate(header, empty()),
         abi::FUSE_FORGET => handler.forget(header, &Forget::decode(header, body)?),
         abi::FUSE_BATCH_FORGET => {
             BatchForget::decode(body)?.each().for_each(|forget| handler.forget(header, &forget));
