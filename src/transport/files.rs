@@ -15,8 +15,9 @@ use crate::courier::Worker;
 use crate::shrbuf::arena::ArenaKind;
 
 /// How long a call waits for the close of a file that is in its way. The kernel tells of a `close(2)`
-/// on the mount after it has returned, so a program that opens the node again may be faster.
-const CLOSING: Duration = Duration::from_millis(200);
+/// on the mount after it has returned, so a program that opens the node again may be faster; before
+/// that it writes out what was written through a mapping, which takes its time on a busy machine.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Whose job a close is, for the workers' fairness.
 const ROOT: u32 = 0;
