@@ -11,12 +11,13 @@ use crate::courier::{self, Program, Workers};
 use crate::device::clock::Monotonic;
 use crate::device::spec::{ExportKind, MappingKind, MemorySpec, NodeSpec, SharedLimits};
 use crate::device::{Device, SlotView};
+use crate::shrbuf::arena::ArenaKind;
 use crate::shrbuf::backing::{Handles, Udmabufs};
 use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
 use crate::sys::heap;
 use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
 use crate::transport::fuse::{Exports, Mount};
-use crate::transport::{self, CuseNode, Lookout, Mapping, Services};
+use crate::transport::{self, CuseNode, Lookout, Services};
 
 /// Descriptors that the daemon may have open: more than all limits of [`Limits`] and the courier's
 /// need for several users together. One user's buffers must not leave none for the others.
@@ -104,8 +105,8 @@ fn handles() -> Result<Handles, String> {
 fn mapping(
     memory: MemorySpec,
     real_dmabufs: bool,
-) -> Result<(Option<Arc<Mount>>, Mapping), StartError> {
-    let nothing = Ok((None, Mapping::Copies));
+) -> Result<(Option<Arc<Mount>>, ArenaKind), StartError> {
+    let nothing = Ok((None, ArenaKind::Copies));
     if memory.mapping == Some(MappingKind::None) {
         return nothing;
     }
@@ -131,9 +132,9 @@ fn mapping(
                 "memory.mapping = \"passthrough\" needs {missing}"
             )));
         }
-        Some(MappingKind::Copies) => Mapping::Copies,
-        _ if able => Mapping::Passthrough,
-        _ => Mapping::Copies,
+        Some(MappingKind::Copies) => ArenaKind::Copies,
+        _ if able => ArenaKind::Pages,
+        _ => ArenaKind::Copies,
     };
     Ok((Some(mount), mapping))
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::buffer::BufferId;
 use crate::sys::fdinfo::{FileIdentity, FileKey, Seen};
+use crate::sys::maps;
 
 /// How a process holds a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +48,7 @@ impl Files {
     /// ends meanwhile, or may not be looked at, is left out.
     pub(super) fn holders(&self, only: Option<u32>) -> HashMap<BufferId, Vec<Holder>> {
         let mut found: HashMap<BufferId, Vec<Holder>> = HashMap::new();
-        for pid in processes().filter(|pid| *pid != std::process::id()) {
+        for pid in maps::processes() {
             let Some((name, uid)) = name_and_uid(pid) else { continue };
             if only.is_some_and(|only| only != uid) {
                 continue;
@@ -101,11 +102,6 @@ fn looks_like_a_buffer(link: &str) -> bool {
         || link.starts_with("/dmabuf:")
         // A handle, as far as its name goes.
         || link.starts_with("/shrbuf-")
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn name_and_uid(pid: u32) -> Option<(String, u32)> {

@@ -34,4 +34,3 @@ mod user;
 pub use cuse::{CuseNode, StartError};
 pub use lookout::Lookout;
 pub use node::Services;
-pub use swap::Mapping;

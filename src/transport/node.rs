@@ -18,12 +18,13 @@ use super::mapped::MappedFile;
 use super::nonblock::{NonBlocking, Opened};
 use super::parked::{Parked, ParkedCalls};
 use super::pollers::{Pollers, Wake};
-use super::swap::{self, Mapping};
+use super::swap;
 use super::user::{UserCopy, UserMemory, UserPiece};
 use crate::courier::Workers;
 use crate::courier::ticket::{SHRBUF_IOC_EXPORT, SHRBUF_IOC_UNMAPPED, Tickets};
 use crate::device::clock::Clock;
 use crate::device::{Device, Effect, Outcome};
+use crate::shrbuf::arena::ArenaKind;
 use crate::shrbuf::{Buffer, Identity, Registry};
 use crate::v4l2::uapi::*;
 use crate::v4l2::{self, Answer, Context, Needs, PlaneNeed, UserPlane};
@@ -45,7 +46,7 @@ pub struct Services {
     /// Where files that can be mapped come from. `None`: nodes can't be mapped (`ENODEV`).
     pub mount: Option<Arc<Mount>>,
     /// How they are mapped.
-    pub mapping: Mapping,
+    pub mapping: ArenaKind,
     /// Who looks after mapped buffers that were let go of.
     pub lookout: Lookout,
 }
@@ -237,7 +238,7 @@ impl NodeShared {
             imports: &fetched.imports,
             user: &fetched.user,
         };
-        if swap::may_be_mapped(&call)
+        if swap::allocates(&call)
             && let Err(errno) = swap::make_place(self, call.file)
         {
             return self.refuse(call, errno);

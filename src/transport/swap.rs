@@ -23,17 +23,9 @@ use crate::shrbuf::arena::{Arena, ArenaKind};
 use crate::sys::fdinfo::FdInfo;
 use crate::v4l2::uapi::*;
 
-/// How nodes' files are mapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mapping {
-    /// The kernel passes `mmap` through to the buffers' own memory.
-    Passthrough,
-    /// Programs map copies, which are brought in step with the buffers at `QBUF` and `DQBUF`.
-    Copies,
-}
-
-/// How many buffers of the queue's own memory a call is about to make, or has made.
-fn allocates(call: &Call) -> bool {
+/// Whether a call is about to make, or has made, buffers of the queue's own memory, which its caller
+/// may want to map.
+pub(super) fn allocates(call: &Call) -> bool {
     let (memory, count) = match call.cmd() {
         VIDIOC_REQBUFS => match v4l2_requestbuffers::read_from_prefix(&call.arg) {
             Ok((request, _)) => (request.memory, request.count),
@@ -48,11 +40,6 @@ fn allocates(call: &Call) -> bool {
     memory == MemoryType::Mmap.raw() && count > 0
 }
 
-/// Whether buffers may come of a call that its caller may want to map.
-pub(super) fn may_be_mapped(call: &Call) -> bool {
-    allocates(call)
-}
-
 /// Makes the place where a file's buffers lie, if it is its first time.
 pub(super) fn make_place(node: &NodeShared, file: FileId) -> Result<(), Errno> {
     if node.services.mount.is_none() {
@@ -61,8 +48,8 @@ pub(super) fn make_place(node: &NodeShared, file: FileId) -> Result<(), Errno> {
     let made = node.files.mapped_or(file, || {
         let registry = &node.services.registry;
         let arena = match node.services.mapping {
-            Mapping::Copies => Arena::copies(registry),
-            Mapping::Passthrough => Arena::pages(registry)?,
+            ArenaKind::Copies => Arena::copies(registry),
+            ArenaKind::Pages => Arena::pages(registry)?,
         };
         Ok::<_, std::io::Error>(MappedFile::new(arena))
     });
