@@ -16,7 +16,7 @@ use crate::shrbuf::backing::{Handles, Udmabufs};
 use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
 use crate::sys::heap;
 use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
-use crate::transport::fuse::{Exports, Mount};
+use crate::transport::fuse::{Exports, LastingMount};
 use crate::transport::{self, CuseNode, Lookout, Services};
 
 /// Descriptors that the daemon may have open: more than all limits of [`Limits`] and the courier's
@@ -105,13 +105,13 @@ fn handles() -> Result<Handles, String> {
 fn mapping(
     memory: MemorySpec,
     real_dmabufs: bool,
-) -> Result<(Option<Arc<Mount>>, ArenaKind), StartError> {
+) -> Result<(Option<Arc<LastingMount>>, ArenaKind), StartError> {
     let nothing = Ok((None, ArenaKind::Copies));
     if memory.mapping == Some(MappingKind::None) {
         return nothing;
     }
-    let mount = match Mount::start() {
-        Ok(mount) => mount,
+    let mount = match LastingMount::start() {
+        Ok(mount) => Arc::new(mount),
         Err(error) if memory.mapping.is_none() => {
             tracing::warn!("nodes can't be mapped (mmap is ENODEV): {error}");
             return nothing;

@@ -148,7 +148,7 @@ pub(super) fn again(node: &Arc<NodeShared>, worker: &mut Worker, call: Call) {
 }
 
 fn fetch_and_dispatch(node: &Arc<NodeShared>, worker: &mut Worker, call: Call, needs: &Needs) {
-    looks::look_first(node, worker, &call);
+    let swept = looks::look_first(node, worker, &call);
     let fetched = match node.fetch_here(&call, needs) {
         Some(fetched) => fetched,
         None => match fetch(node, worker, &call, needs) {
@@ -158,6 +158,9 @@ fn fetch_and_dispatch(node: &Arc<NodeShared>, worker: &mut Worker, call: Call, n
     };
     let progress = node.dispatch(call, fetched, false);
     proceed(node, worker, progress);
+    if let Some(mapped) = swept {
+        mapped.sweep();
+    }
 }
 
 /// The descriptors and the memory that planes name. What can't be had is `None`: which errno that

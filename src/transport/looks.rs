@@ -46,15 +46,23 @@ pub(super) fn wanted(node: &NodeShared, call: &Call) -> Option<Look> {
     Some(look)
 }
 
-/// Looks, if the call wants it.
-pub(super) fn look_first(node: &Arc<NodeShared>, worker: &mut Worker, call: &Call) {
-    if let (Some(look), Some(mapped)) = (wanted(node, call), node.files.mapped(call.file)) {
-        look_at(worker, &mapped, call.site.caller.tid, look);
-        if look == Look::All && mapped.arena().has_mapped() {
-            // The call may let go of what was found to be mapped.
-            node.services.lookout.watch().file(&mapped);
-        }
+/// Looks, if the call wants it. Returns the file that is to be swept after the call, which may let go
+/// of buffers.
+pub(super) fn look_first(
+    node: &Arc<NodeShared>,
+    worker: &mut Worker,
+    call: &Call,
+) -> Option<Arc<MappedFile>> {
+    let (look, mapped) = (wanted(node, call)?, node.files.mapped(call.file)?);
+    look_at(worker, &mapped, call.site.caller.tid, look);
+    if look != Look::All {
+        return None;
     }
+    if mapped.arena().has_mapped() {
+        // The call may let go of what was found to be mapped.
+        node.services.lookout.watch().file(&mapped);
+    }
+    Some(mapped)
 }
 
 /// Looks at everybody's mappings of a file.
@@ -62,7 +70,10 @@ pub(super) fn look_at_all(worker: &mut Worker, mapped: &MappedFile) {
     let Some(opened) = mapped.opened() else { return };
     let (dev, ino) = opened.identity;
     match worker.maps(&[], dev, ino) {
-        Ok(ranges) => drop(mapped.arena().looked(&ranges, true)),
+        Ok(ranges) => {
+            mapped.arena().looked(&ranges, true);
+            mapped.sweep();
+        }
         Err(errno) => tracing::warn!("who maps a file can't be seen: {errno}"),
     }
 }

@@ -88,6 +88,16 @@ impl MappedFile {
         Seen::of(tid, fd).is_ok_and(|seen| seen.identity == opened.file)
     }
 
+    /// Gives back cached pages of buffers that are gone. It may wait for the mount's thread.
+    pub(super) fn sweep(&self) {
+        let Some(opened) = self.opened() else { return };
+        self.arena.sweep(|range| {
+            let gone = opened.pages.invalidate(range.start, range.end - range.start);
+            gone.inspect_err(|errno| tracing::debug!("cached pages can't be dropped: {errno}"))
+                .is_ok()
+        });
+    }
+
     /// Copies of pieces of a buffer that is cached, one after the other.
     fn pieces(
         &self,

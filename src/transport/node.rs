@@ -11,7 +11,7 @@ use zerocopy::IntoBytes;
 use super::call::Call;
 use super::doors::{Door, OpenFiles};
 use super::errand;
-use super::fuse::Mount;
+use super::fuse::LastingMount;
 use super::lookout::Lookout;
 use super::looks;
 use super::mapped::MappedFile;
@@ -44,7 +44,7 @@ pub struct Services {
     /// What frames are paced by.
     pub clock: Arc<dyn Clock>,
     /// Where files that can be mapped come from. `None`: nodes can't be mapped (`ENODEV`).
-    pub mount: Option<Arc<Mount>>,
+    pub mount: Option<Arc<LastingMount>>,
     /// How they are mapped.
     pub mapping: ArenaKind,
     /// Who looks after mapped buffers that were let go of.

@@ -7,14 +7,14 @@ use cuse_rs::{Cuse, Notifier};
 use vb2::FileId;
 
 use super::doors::Door;
-use super::fuse::Mount;
+use super::fuse::LastingMount;
 
 /// The files of a node that somebody polls.
 #[derive(Debug)]
 pub(super) struct Pollers {
     waiting: Mutex<HashMap<(FileId, Door), u64>>,
     cuse: Notifier<Cuse>,
-    fuse: Option<Arc<Mount>>,
+    fuse: Option<Arc<LastingMount>>,
 }
 
 /// One who is to be woken.
@@ -25,7 +25,7 @@ pub(super) struct Wake {
 }
 
 impl Pollers {
-    pub(super) fn new(cuse: Notifier<Cuse>, fuse: Option<Arc<Mount>>) -> Self {
+    pub(super) fn new(cuse: Notifier<Cuse>, fuse: Option<Arc<LastingMount>>) -> Self {
         Self { waiting: Mutex::default(), cuse, fuse }
     }
 

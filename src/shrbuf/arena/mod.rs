@@ -7,7 +7,7 @@
 //! No arena is shared by open files: whoever maps every page of one sees what its owner may see. A
 //! place is not used again while anybody may have it mapped: new ones lie behind the old ones until
 //! the file's 4 GiB (`m.mem_offset` has 32 bits) are used up, and only then where buffers have been
-//! that are wholly gone. Between two lies a page that is nobody's.
+//! that are wholly gone, and their pages with them ([`Arena::sweep`]). Between two lies a page that is nobody's.
 //!
 //! The kernel tells nobody of an `mmap`. So somebody looks at `/proc/<pid>/maps` when it matters, and
 //! tells the arena ([`Arena::looked`]); until the next look that holds. A buffer whose queue lets go
@@ -190,6 +190,19 @@ impl Arena {
         }
         let (offset, cached) = self.places().find(buffer.id())?;
         cached.then_some(offset)
+    }
+
+    /// Has `drop_pages` drop the cached pages of buffers that are gone: memory that is of no use to
+    /// anybody. It says whether they are; until then no other buffer lies there.
+    pub fn sweep(&self, mut drop_pages: impl FnMut(&Range<u64>) -> bool) {
+        if self.pages.is_some() {
+            return;
+        }
+        let stale = self.places().take_stale();
+        for range in stale {
+            let gone = drop_pages(&range);
+            self.places().swept(&range, gone);
+        }
     }
 
     /// A look has shown that these ranges of the file are mapped, and with `all` that nothing else is.

@@ -25,8 +25,27 @@ pub(super) struct Places {
 struct Place {
     /// The page behind it included.
     len: u64,
-    /// `None` until the buffer is made.
-    buffer: Option<Resident>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// The buffer is being made.
+    Nothing,
+    Buffer(Resident),
+    /// Cached pages of a buffer that is gone. The place is not used again before they are gone, too.
+    Stale {
+        told: bool,
+    },
+}
+
+impl Place {
+    fn resident(&self) -> Option<&Resident> {
+        match &self.content {
+            Content::Buffer(resident) => Some(resident),
+            Content::Nothing | Content::Stale { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -54,19 +73,15 @@ impl Places {
     pub(super) fn reserve(&mut self, bytes: usize) -> Option<u64> {
         self.forget_the_dead();
         let len = (bytes as u64).checked_next_multiple_of(page_size() as u64)?;
-        let offset = match self.next.checked_add(len) {
-            Some(end) if end <= self.space.end => {
-                self.next = end;
-                end - len
-            }
-            _ => self.first_gap(len)?,
+        let gaps = self.gaps();
+        let behind = |start: u64| {
+            let starts = gaps.iter().map(move |gap| gap.start.max(start)..gap.end);
+            starts.into_iter().find(|gap| gap.end.saturating_sub(gap.start) >= len)
         };
-        self.by_offset.insert(offset, Place { len, buffer: None });
+        let offset = behind(self.next).or_else(|| behind(self.space.start))?.start;
+        self.next = offset + len;
+        self.by_offset.insert(offset, Place { len, content: Content::Nothing });
         Some(offset)
-    }
-
-    fn first_gap(&self, len: u64) -> Option<u64> {
-        self.gaps().into_iter().find(|gap| gap.end - gap.start >= len).map(|gap| gap.start)
     }
 
     /// What lies between the places, and behind the last.
@@ -90,7 +105,7 @@ impl Places {
         let cached = offset < self.touched;
         if let Some(place) = self.by_offset.get_mut(&offset) {
             let entry_id = entry.id();
-            place.buffer = Some(Resident {
+            place.content = Content::Buffer(Resident {
                 id: entry_id,
                 bytes: bytes as u64,
                 entry: Arc::downgrade(entry),
@@ -107,10 +122,37 @@ impl Places {
 
     fn forget_the_dead(&mut self) {
         let by_id = &mut self.by_id;
-        self.by_offset.retain(|_, place| match &place.buffer {
+        self.by_offset.retain(|_, place| match place.resident() {
             Some(resident) if resident.entry.strong_count() == 0 => {
+                let cached = resident.cached;
                 by_id.remove(&resident.id);
-                false
+                place.content = Content::Stale { told: false };
+                cached
+            }
+            _ => true,
+        });
+    }
+
+    /// The ranges of cached pages that are no buffer's any more, each once, until
+    /// [`swept`](Self::swept) says what came of it.
+    pub(super) fn take_stale(&mut self) -> Vec<Range<u64>> {
+        self.forget_the_dead();
+        let mut ranges = Vec::new();
+        for (offset, place) in &mut self.by_offset {
+            if let Content::Stale { told: told @ false } = &mut place.content {
+                *told = true;
+                note(&mut ranges, *offset..offset + place.len);
+            }
+        }
+        ranges
+    }
+
+    /// The pages of a range that was told of are cached no more, or still are.
+    pub(super) fn swept(&mut self, range: &Range<u64>, gone: bool) {
+        self.by_offset.retain(|offset, place| match &mut place.content {
+            Content::Stale { told: told @ true } if range.contains(offset) => {
+                *told = false;
+                !gone
             }
             _ => true,
         });
@@ -118,13 +160,14 @@ impl Places {
 
     fn resident(&self, id: BufferId) -> Option<(u64, &Resident)> {
         let offset = *self.by_id.get(&id)?;
-        Some((offset, self.by_offset.get(&offset)?.buffer.as_ref()?))
+        Some((offset, self.by_offset.get(&offset)?.resident()?))
     }
 
     fn residents(&mut self) -> impl Iterator<Item = (u64, &mut Resident)> {
-        self.by_offset
-            .iter_mut()
-            .filter_map(|(offset, place)| Some((*offset, place.buffer.as_mut()?)))
+        self.by_offset.iter_mut().filter_map(|(offset, place)| match &mut place.content {
+            Content::Buffer(resident) => Some((*offset, resident)),
+            Content::Nothing | Content::Stale { .. } => None,
+        })
     }
 
     /// Where a buffer lies, and whether pages of it are cached.
@@ -181,8 +224,16 @@ impl Places {
 
     /// Bytes of all that is alive.
     pub(super) fn bytes(&self) -> u64 {
-        let residents = self.by_offset.values().filter_map(|place| place.buffer.as_ref());
+        let residents = self.by_offset.values().filter_map(Place::resident);
         residents.filter(|resident| resident.entry.strong_count() > 0).map(|one| one.bytes).sum()
+    }
+}
+
+/// One range more, or a longer last one.
+fn note(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
+    match ranges.last_mut() {
+        Some(last) if last.end == range.start => last.end = range.end,
+        _ => ranges.push(range),
     }
 }
 

@@ -50,6 +50,44 @@ fn a_touched_page_has_the_buffers_bytes_and_its_changes_go_back() {
 }
 
 #[test]
+fn a_place_is_not_used_again_before_its_pages_are_gone() {
+    let arena = Arena::copies(&registry());
+    let [first, second, third, fourth] =
+        [(); 4].map(|()| arena.allocate(&OWNER, 4096).expect("a buffer"));
+    let base = arena.first_offset();
+    let _ = arena.page_in(base, 5 * 4096); // of the first three
+    arena.sweep(|range| panic!("{range:?} is in use"));
+    drop((first, third, fourth));
+    let sweep = |gone| {
+        let mut told = Vec::new();
+        arena.sweep(|range| {
+            if gone {
+                arena.sweep(|other| panic!("{other:?} is told of twice"));
+            }
+            told.push(range.clone());
+            gone
+        });
+        told
+    };
+    let stale = [base..base + 2 * 4096, base + 4 * 4096..base + 6 * 4096];
+    assert_eq!(sweep(false), stale);
+    // Round the end.
+    let large = usize::try_from(SPACE - LONGEST_FRAME - 8 * 4096 - 4096).expect("it fits");
+    let place = |len: usize| {
+        let offset = arena.places().reserve(len)?;
+        arena.places().give_up(offset);
+        Some(offset)
+    };
+    assert_eq!(place(large), Some(base + 8 * 4096));
+    assert_eq!(place(2 * 4096), Some(base + 6 * 4096), "where the fourth was");
+    assert_eq!(place(large), Some(base + 8 * 4096));
+    assert_eq!(sweep(true), stale);
+    assert_eq!(place(2 * 4096), Some(base));
+    assert_eq!(sweep(true), []);
+    drop(second);
+}
+
+#[test]
 fn what_was_read_ahead_is_stored_over() {
     let arena = Arena::copies(&registry());
     let first = arena.allocate(&OWNER, 4096).expect("a buffer");

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cuse_rs::{Errno, Header, Ioctl, IoctlReply, Poll, Read, ReadReply, Write, WriteReply};
 
-use super::{Content, Mount, MountError, Served};
+use super::{Content, LastingMount, MountError, Served};
 use crate::shrbuf::backing::{Handle, HandleMaker, Released};
 use crate::shrbuf::{Access, ExportFlags};
 use crate::sys::fdinfo::{FdInfo, FileKey};
@@ -31,7 +31,7 @@ pub enum ExportsError {
 /// The mount. It lives as long as this.
 #[derive(Debug)]
 pub struct Exports {
-    mount: Arc<Mount>,
+    mount: LastingMount,
 }
 
 impl Exports {
@@ -40,7 +40,7 @@ impl Exports {
     /// # Errors
     /// See [`ExportsError`].
     pub fn start() -> Result<Self, ExportsError> {
-        let mount = Mount::start()?;
+        let mount = LastingMount::start()?;
         if mount.has_passthrough() { Ok(Self { mount }) } else { Err(ExportsError::Passthrough) }
     }
 }

@@ -149,6 +149,10 @@ impl Files {
         }
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.table().over
+    }
+
     /// The mount has ended.
     pub(super) fn end(&self) {
         self.fetches.end();

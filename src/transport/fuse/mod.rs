@@ -25,11 +25,13 @@
 mod cache;
 mod exports;
 mod files;
+mod lasting;
 mod opener;
 mod pieces;
 
 pub use cache::Pages;
 pub use exports::{Exports, ExportsError};
+pub use lasting::LastingMount;
 
 use std::ffi::{CString, NulError};
 use std::fmt;
@@ -204,6 +206,12 @@ impl Mount {
     #[must_use]
     pub fn has_passthrough(&self) -> bool {
         self.passthrough
+    }
+
+    /// Whether nobody answers any more: somebody has ended the connection.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.files.is_over()
     }
 
     /// Opens a new file. Its requests go to `served` from now on, until its
