@@ -166,6 +166,15 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     ("[limits]\nbytes_per_uid = -5\n", &["shrbuf.toml:2: limits.bytes_per_uid: "]),
     (
+        "[limits]\nopens_per_uid = 0\n",
+        &["limits.opens_per_uid: 0 means that nobody may use", "1 is the least"],
+    ),
+    (
+        "[limits]\nreaching_calls_per_uid = 0\n",
+        &["limits.reaching_calls_per_uid: 0 means that nobody may use"],
+    ),
+    ("[limits]\nopen_per_uid = 5\n", &["shrbuf.toml:2: limits.open_per_uid: unknown field"]),
+    (
         "[memory]\nmapping = \"mmap\"\n",
         &["shrbuf.toml:2: memory.mapping: unknown variant `mmap`", "`passthrough`"],
     ),

@@ -1,7 +1,7 @@
 //! `shrbuf buffers`: who holds which buffer.
 
 use clap::Args;
-use shrbuf::daemon::nodes::{BufferRow, BufferState, Hold, Holder};
+use shrbuf::daemon::nodes::{BufferRow, BufferState, Hold, Holder, NodeUse, Usage, Used, UserUse};
 
 use crate::failure::Outcome;
 use crate::shared::{Socket, print, table};
@@ -17,19 +17,53 @@ pub(crate) struct Arguments {
     /// As JSON.
     #[arg(long)]
     json: bool,
+    /// Show what nodes and users have of what is limited, instead.
+    #[arg(long, conflicts_with = "node")]
+    limits: bool,
     /// Of this node only.
     node: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let rows = arguments.socket.connect()?.buffers(arguments.node.clone())?;
-    let text = if arguments.json {
-        serde_json::to_string_pretty(&rows).map_err(anyhow::Error::from)? + "\n"
+    let daemon = arguments.socket.connect()?;
+    let text = if arguments.limits {
+        let usage = daemon.usage()?;
+        if arguments.json {
+            pretty(serde_json::to_string_pretty(&usage))?
+        } else {
+            usage_text(&usage)
+        }
     } else {
-        text(&rows)
+        let rows = daemon.buffers(arguments.node.clone())?;
+        if arguments.json { pretty(serde_json::to_string_pretty(&rows))? } else { text(&rows) }
     };
     print(&text)?;
     Ok(0)
+}
+
+fn pretty(json: serde_json::Result<String>) -> anyhow::Result<String> {
+    Ok(json? + "\n")
+}
+
+fn usage_text(usage: &Usage) -> String {
+    let of = |used: &Used| format!("{}/{}", used.now, used.limit);
+    let node = |row: &NodeUse| vec![row.node.clone(), of(&row.opens), of(&row.bytes)];
+    let user = |row: &UserUse| {
+        vec![
+            row.uid.to_string(),
+            of(&row.opens),
+            of(&row.buffers),
+            of(&row.bytes),
+            of(&row.orphaned_bytes),
+            of(&row.waiting_calls),
+            of(&row.reaching_calls),
+        ]
+    };
+    let nodes: Vec<_> = usage.nodes.iter().map(node).collect();
+    let users: Vec<_> = usage.users.iter().map(user).collect();
+    table(&["NODE", "OPEN", "BYTES"], &nodes)
+        + "\n"
+        + &table(&["UID", "OPEN", "BUFFERS", "BYTES", "ORPHANED", "WAITING", "REACHING"], &users)
 }
 
 fn text(rows: &[BufferRow]) -> String {

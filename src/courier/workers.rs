@@ -29,10 +29,11 @@ pub struct Limits {
 
 impl Default for Limits {
     /// Three workers: each costs a thread and about 2 MB, mostly shared. A process has at most as
-    /// many calls under way as threads; 32 of one user, 128 of all is more than programs have.
+    /// many calls under way as threads; 256 of one user is more than the programs of a test run have
+    /// that are all started at once. Those of other users don't wait for them.
     /// Two seconds are a thousand times what any operation takes, on a loaded machine too.
     fn default() -> Self {
-        Self { workers: 3, queue: 128, per_uid: 32, deadline: Duration::from_secs(2) }
+        Self { workers: 3, queue: 1024, per_uid: 256, deadline: Duration::from_secs(2) }
     }
 }
 
@@ -115,6 +116,12 @@ impl Workers {
         job: impl FnOnce(Result<&mut Worker, Errno>) + Send + 'static,
     ) {
         self.put(uid, true, Box::new(job));
+    }
+
+    /// How many jobs of a user wait or run, and how many may.
+    #[must_use]
+    pub fn load(&self, uid: u32) -> (usize, usize) {
+        (self.shared.lock().of(uid), self.shared.limits.per_uid)
     }
 
     fn put(&self, uid: u32, owed: bool, job: Job) {

@@ -1,10 +1,11 @@
 //! Which nodes the daemon runs: the one place that joins it with [`crate::transport`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::nodes::{
-    BufferRow, BufferState, Hold, Holder, Node, NodeFactory, NodeStatus, SnapshotError, StartError,
+    BufferRow, BufferState, Hold, Holder, Node, NodeFactory, NodeStatus, NodeUse, SnapshotError,
+    StartError, Usage, Used, UserUse,
 };
 use crate::courier::ticket::Tickets;
 use crate::courier::{self, Program, Workers};
@@ -17,7 +18,7 @@ use crate::shrbuf::{self, Backings, BufferId, Limits, Reaper, Registry, Viewer};
 use crate::sys::heap;
 use crate::sys::pidfd::{DescriptorLimit, descriptor_limit};
 use crate::transport::fuse::{Exports, LastingMount};
-use crate::transport::{self, CuseNode, Lookout, Services};
+use crate::transport::{self, Counted, CuseNode, Lookout, Services, UserLimits, Users};
 
 /// Descriptors that the daemon may have open: more than all limits of [`Limits`] and the courier's
 /// need for several users together. One user's buffers must not leave none for the others.
@@ -38,10 +39,23 @@ pub fn factory(
     raise_descriptor_limit();
     heap::keep_what_is_freed();
     // Next: a helper inherits what the daemon has at that moment.
-    let workers = Workers::start(courier::Limits::default(), Program::default())
-        .map_err(failed("start the helper processes"))?;
+    let calls = courier::Limits {
+        per_uid: usize::try_from(limits.reaching_calls_per_uid).unwrap_or(usize::MAX),
+        ..courier::Limits::default()
+    };
+    let workers =
+        Workers::start(calls, Program::default()).map_err(failed("start the helper processes"))?;
     let workers = Arc::new(workers);
-    let limits = Limits { uid_bytes: limits.bytes_per_uid, ..Limits::default() };
+    let users = Users::new(UserLimits {
+        opens: limits.opens_per_uid,
+        waiting: limits.waiting_calls_per_uid,
+    });
+    let limits = Limits {
+        uid_bytes: limits.bytes_per_uid,
+        uid_orphaned_bytes: limits.orphaned_bytes_per_uid,
+        uid_buffers: limits.buffers_per_uid,
+        ..Limits::default()
+    };
     let backings = backings(memory)?;
     let exports = backings.chosen().name();
     tracing::info!("exports are by {exports}");
@@ -58,6 +72,7 @@ pub fn factory(
     let services = Services {
         registry,
         workers,
+        users,
         tickets: Tickets::new(),
         clock: Arc::new(Monotonic),
         mount,
@@ -181,6 +196,7 @@ impl NodeFactory for CuseNodes {
         let number =
             spec.number.ok_or_else(|| StartError::Unfit("the node has no number".into()))?;
         let Services { registry, clock, .. } = &*self.services;
+        registry.limit_node(number, spec.limits.bytes);
         let device = Device::from_spec(spec, Arc::clone(registry), Arc::clone(clock))?;
         let cuse = CuseNode::start(&spec.name, number, device, &self.services)
             .map_err(|error| start_error(error, number))?;
@@ -194,11 +210,55 @@ impl NodeFactory for CuseNodes {
         Some(self.services.tickets.clone())
     }
 
+    fn usage(&self) -> Usage {
+        let Services { registry, workers, users, .. } = &*self.services;
+        let (bounds, limits) = (registry.limits(), users.limits());
+        let counted: BTreeMap<u32, Counted> = users.all().into_iter().collect();
+        let mut uids: BTreeSet<u32> = counted.keys().copied().collect();
+        uids.extend(registry.charged_uids());
+        let user = |uid: u32| {
+            let counted = counted.get(&uid).copied().unwrap_or_default();
+            let has = registry.charged_to_uid(uid);
+            let (reaching, most) = workers.load(uid);
+            UserUse {
+                uid,
+                opens: used(counted.opens, limits.opens),
+                buffers: Used { now: has.buffers, limit: bounds.uid_buffers },
+                bytes: Used { now: has.bytes, limit: bounds.uid_bytes },
+                orphaned_bytes: Used {
+                    now: registry.orphaned_of_uid(uid).bytes,
+                    limit: bounds.uid_orphaned_bytes,
+                },
+                waiting_calls: used(counted.waiting, limits.waiting),
+                reaching_calls: Used { now: reaching as u64, limit: most as u64 },
+            }
+        };
+        let node = |running: &Arc<RunningNode>| NodeUse {
+            node: running.spec.name.clone(),
+            opens: Used {
+                now: running.cuse.with_device(|device| device.files().len() as u64),
+                limit: running.spec.limits.opens.into(),
+            },
+            bytes: Used {
+                now: registry.charged_to_node(running.number).bytes,
+                limit: running.spec.limits.bytes,
+            },
+        };
+        Usage {
+            nodes: self.all.running().iter().map(node).collect(),
+            users: uids.into_iter().map(user).collect(),
+        }
+    }
+
     fn orphans(&self) -> Vec<BufferRow> {
         let mut rows = self.all.rows(&self.services.registry);
         rows.retain(|row| row.slot.is_none());
         rows
     }
+}
+
+fn used(now: u32, limit: u32) -> Used {
+    Used { now: now.into(), limit: limit.into() }
 }
 
 fn start_error(error: transport::StartError, number: u32) -> StartError {

@@ -3,7 +3,8 @@
 use crate::courier::ticket::Tickets;
 use crate::device::spec::NodeSpec;
 pub use crate::device::status::{
-    BufferRow, BufferState, Hold, Holder, NodeStatus, SnapshotError, StartError,
+    BufferRow, BufferState, Hold, Holder, NodeStatus, NodeUse, SnapshotError, StartError, Usage,
+    Used, UserUse,
 };
 
 /// Starts nodes. One for the whole daemon; called from several threads.
@@ -21,6 +22,11 @@ pub trait NodeFactory: Send + Sync {
     /// own, beside the control socket. `None` where there are none.
     fn tickets(&self) -> Option<Tickets> {
         None
+    }
+
+    /// What nodes and users have of what is limited.
+    fn usage(&self) -> Usage {
+        Usage::default()
     }
 
     /// Buffers that are out of every queue and not yet free, of stopped nodes too.

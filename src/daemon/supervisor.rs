@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::links::{LinkError, Links};
-use super::nodes::{BufferRow, Node, NodeFactory, NodeStatus, SnapshotError, StartError};
+use super::nodes::{BufferRow, Node, NodeFactory, NodeStatus, SnapshotError, StartError, Usage};
 use super::numbers::Numbers;
 use crate::courier::ticket::Tickets;
 use crate::device::spec::{NodeSpec, Role};
@@ -247,6 +247,16 @@ impl Supervisor {
             rows.retain(|row| row.uid == uid || !row.holders.is_empty());
         }
         Ok(rows)
+    }
+
+    /// What nodes and users have of what is limited. Who is not privileged sees `viewer` alone.
+    #[must_use]
+    pub fn usage(&self, viewer: Viewer) -> Usage {
+        let mut usage = self.factory.usage();
+        if let Viewer::User(uid) = viewer {
+            usage.users.retain(|user| user.uid == uid);
+        }
+        usage
     }
 
     /// See [`NodeFactory::tickets`].

@@ -152,8 +152,8 @@ pub enum SinkSpec {
 pub struct NodeLimits {
     /// Open files at a time; one more is `EBUSY`.
     pub opens: u32,
-    /// Bytes of all the node's buffers that are alive, orphans included; `REQBUFS` over it is
-    /// `ENOMEM`.
+    /// Bytes of the buffers that the node's queue has (orphans are their user's alone); `REQBUFS` over
+    /// it is `ENOMEM`.
     pub bytes: u64,
 }
 
@@ -171,12 +171,32 @@ pub struct SharedLimits {
     /// Bytes of the buffers that one uid has alive over all nodes, orphans included; `REQBUFS`
     /// over it is `ENOMEM`.
     pub bytes_per_uid: u64,
+    /// Of them, bytes of orphans: buffers that their queue let go of and somebody keeps. Beyond
+    /// it, `REQBUFS` is `ENOMEM` until some are free.
+    pub orphaned_bytes_per_uid: u64,
+    /// Buffers (planes) that one uid has alive, orphans included; `REQBUFS` over it is `ENOMEM`.
+    pub buffers_per_uid: u64,
+    /// Open files of nodes that one uid has; `open(2)` over it is `EMFILE`.
+    pub opens_per_uid: u32,
+    /// Calls of one uid that wait for a frame or an event; one more is `EBUSY`.
+    pub waiting_calls_per_uid: u32,
+    /// Calls of one uid for which the daemon reaches into the caller at a time (`EXPBUF`, the first
+    /// `REQBUFS` of a file, imports, control arrays), queued ones included; one more is `EBUSY`.
+    pub reaching_calls_per_uid: u32,
 }
 
 impl Default for SharedLimits {
-    /// 2 GiB.
+    /// 2 GiB, half of it orphaned; 2048 buffers (two whole queues of eight planes); 1024 open files (as
+    /// many as descriptors of one process), as many calls that wait, and 256 that reach into callers.
     fn default() -> Self {
-        Self { bytes_per_uid: 2 << 30 }
+        Self {
+            bytes_per_uid: 2 << 30,
+            orphaned_bytes_per_uid: 1 << 30,
+            buffers_per_uid: 2048,
+            opens_per_uid: 1024,
+            waiting_calls_per_uid: 1024,
+            reaching_calls_per_uid: 256,
+        }
     }
 }
 

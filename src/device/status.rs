@@ -102,6 +102,54 @@ pub struct BufferRow {
     pub holders: Vec<Holder>,
 }
 
+/// How much of something there is, and how much there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// At present.
+    pub now: u64,
+    /// At most.
+    pub limit: u64,
+}
+
+/// What one user has of what is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserUse {
+    /// The user.
+    pub uid: u32,
+    /// Open files of nodes.
+    pub opens: Used,
+    /// Buffers, orphans included.
+    pub buffers: Used,
+    /// Their bytes.
+    pub bytes: Used,
+    /// Bytes of orphans.
+    pub orphaned_bytes: Used,
+    /// Calls that wait for a frame or an event.
+    pub waiting_calls: Used,
+    /// Calls for which the daemon reaches into the caller.
+    pub reaching_calls: Used,
+}
+
+/// What one node has of what is limited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeUse {
+    /// Its name.
+    pub node: String,
+    /// Open files.
+    pub opens: Used,
+    /// Bytes of its queue's buffers.
+    pub bytes: Used,
+}
+
+/// What is limited, of nodes and users.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Every node.
+    pub nodes: Vec<NodeUse>,
+    /// Users who have anything.
+    pub users: Vec<UserUse>,
+}
+
 /// Why a node was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     slots: BTreeMap<BufferId, Slot>,
     files: HashMap<FileIdentity, BufferId>,
     nodes: HashMap<u32, Charge>,
+    /// Bytes that nodes may have, where they have bounds of their own.
+    node_bytes: HashMap<u32, u64>,
     uids: HashMap<u32, Charge>,
     remains: VecDeque<Remains>,
 }
@@ -118,13 +120,36 @@ impl Ledger {
         self.nodes.get(&node).copied().unwrap_or_default()
     }
 
+    /// What of that are orphans. A look through all buffers: allocations are rare, and buffers few.
+    pub(super) fn orphaned(&self, uid: u32) -> Charge {
+        let mut orphaned = Charge::default();
+        let is_theirs = |entry: &Entry| entry.owner().is_some_and(|owner| owner.uid == uid);
+        let slots = self.slots.values().filter(|slot| !slot.allocated && is_theirs(&slot.entry));
+        slots.for_each(|slot| orphaned.add(slot.entry.memory().len() as u64));
+        let remains = self.remains.iter().filter(|remains| remains.owner.uid == uid);
+        remains.for_each(|remains| orphaned.add(remains.bytes));
+        orphaned
+    }
+
+    pub(super) fn limit_node(&mut self, node: u32, bytes: u64) {
+        self.node_bytes.insert(node, bytes);
+    }
+
+    /// Who is charged for anything.
+    pub(super) fn uids(&self) -> Vec<u32> {
+        self.uids.keys().copied().collect()
+    }
+
     pub(super) fn charge(
         &mut self,
         limits: &Limits,
         owner: Owner,
         bytes: u64,
     ) -> Result<(), Limit> {
-        limits.admit(bytes, self.node(owner.node), self.uid(owner.uid))?;
+        let orphaned = self.orphaned(owner.uid).bytes;
+        let own = self.node_bytes.get(&owner.node).copied();
+        let limits = Limits { node_bytes: own.unwrap_or(limits.node_bytes), ..*limits };
+        limits.admit(bytes, self.node(owner.node), self.uid(owner.uid), orphaned)?;
         self.nodes.entry(owner.node).or_default().add(bytes);
         self.uids.entry(owner.uid).or_default().add(bytes);
         Ok(())

@@ -19,6 +19,8 @@ pub struct Limits {
     pub uid_buffers: u64,
     /// Bytes charged to one uid.
     pub uid_bytes: u64,
+    /// Bytes of one uid's orphans, beyond which it gets no more buffers.
+    pub uid_orphaned_bytes: u64,
 }
 
 const MIB: u64 = 1 << 20;
@@ -33,6 +35,7 @@ impl Default for Limits {
             node_bytes: 2048 * MIB,
             uid_buffers: 2048,
             uid_bytes: 4096 * MIB,
+            uid_orphaned_bytes: 2048 * MIB,
         }
     }
 }
@@ -50,6 +53,8 @@ pub enum Limit {
     UidBuffers,
     /// [`Limits::uid_bytes`].
     UidBytes,
+    /// [`Limits::uid_orphaned_bytes`].
+    UidOrphanedBytes,
 }
 
 impl fmt::Display for Limit {
@@ -60,6 +65,7 @@ impl fmt::Display for Limit {
             Self::NodeBytes => "bytes of this node",
             Self::UidBuffers => "buffers of this user, orphans included",
             Self::UidBytes => "bytes of this user, orphans included",
+            Self::UidOrphanedBytes => "bytes of this user's orphans",
         })
     }
 }
@@ -90,14 +96,22 @@ impl Charge {
 }
 
 impl Limits {
-    /// Whether `bytes` more fit beside what node and uid have.
-    pub(super) fn admit(&self, bytes: u64, node: Charge, uid: Charge) -> Result<(), Limit> {
+    /// Whether `bytes` more fit beside what node and uid have; `orphaned` of the uid's bytes are
+    /// orphans'.
+    pub(super) fn admit(
+        &self,
+        bytes: u64,
+        node: Charge,
+        uid: Charge,
+        orphaned: u64,
+    ) -> Result<(), Limit> {
         let rows = [
             (bytes, self.buffer_bytes, Limit::BufferBytes),
             (node.buffers.saturating_add(1), self.node_buffers, Limit::NodeBuffers),
             (node.bytes.saturating_add(bytes), self.node_bytes, Limit::NodeBytes),
             (uid.buffers.saturating_add(1), self.uid_buffers, Limit::UidBuffers),
             (uid.bytes.saturating_add(bytes), self.uid_bytes, Limit::UidBytes),
+            (orphaned, self.uid_orphaned_bytes, Limit::UidOrphanedBytes),
         ];
         match rows.iter().find(|(wanted, allowed, _)| wanted > allowed) {
             Some((_, _, limit)) => Err(*limit),
@@ -118,6 +132,7 @@ mod tests {
             node_bytes: 15,
             uid_buffers: 3,
             uid_bytes: 25,
+            uid_orphaned_bytes: 5,
         };
         let have = |buffers, bytes| Charge { buffers, bytes };
         let none = Charge::default();
@@ -132,7 +147,8 @@ mod tests {
             (u64::MAX, have(1, u64::MAX), have(1, u64::MAX), Err(Limit::BufferBytes)),
         ];
         for (bytes, node, uid, expected) in rows {
-            assert_eq!(limits.admit(bytes, node, uid), expected, "{bytes} {node:?} {uid:?}");
+            assert_eq!(limits.admit(bytes, node, uid, 5), expected, "{bytes} {node:?} {uid:?}");
         }
+        assert_eq!(limits.admit(1, none, have(1, 6), 6), Err(Limit::UidOrphanedBytes));
     }
 }

@@ -241,6 +241,29 @@ impl Registry {
         self.ledger().uid(uid)
     }
 
+    /// What of that are orphans: buffers that their allocator let go of.
+    #[must_use]
+    pub fn orphaned_of_uid(&self, uid: u32) -> Charge {
+        self.ledger().orphaned(uid)
+    }
+
+    /// The uids that anything is charged to.
+    #[must_use]
+    pub fn charged_uids(&self) -> Vec<u32> {
+        self.ledger().uids()
+    }
+
+    /// A node's own bound instead of [`Limits::node_bytes`].
+    pub fn limit_node(&self, node: u32, bytes: u64) {
+        self.ledger().limit_node(node, bytes);
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// What is charged to a node: buffers that their allocators still have.
     #[must_use]
     pub fn charged_to_node(&self, node: u32) -> Charge {

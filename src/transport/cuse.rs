@@ -128,7 +128,7 @@ struct Front<'a>(&'a Arc<NodeShared>);
 
 impl Handler for Front<'_> {
     fn open(&self, header: &Header, request: &Open, reply: OpenReply) {
-        match self.0.open(request.flags) {
+        match self.0.open(header.uid, request.flags) {
             Ok(file) => {
                 tracing::debug!(
                     node = self.0.name,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use vb2::FileId;
 
 use super::mapped::MappedFile;
+use super::users::Permit;
 
 /// Through which of its doors a request for a file came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +49,8 @@ struct Doors {
     unmapped: bool,
     /// Somebody is closing it.
     closing: bool,
+    /// It counts as one of its opener's.
+    _permit: Option<Permit>,
 }
 
 impl Doors {
@@ -62,8 +65,9 @@ impl OpenFiles {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn opened(&self, file: FileId) {
-        self.lock().insert(file, Doors { cuse: true, ..Doors::default() });
+    pub(super) fn opened(&self, file: FileId, permit: Permit) {
+        let doors = Doors { cuse: true, _permit: Some(permit), ..Doors::default() };
+        self.lock().insert(file, doors);
     }
 
     /// What can be mapped of a file, if anything was made.

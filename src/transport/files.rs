@@ -11,6 +11,7 @@ use super::doors::{Door, Left};
 use super::errand;
 use super::mapped::MappedFile;
 use super::node::NodeShared;
+use super::users::Kind;
 use crate::courier::Worker;
 use crate::shrbuf::arena::ArenaKind;
 
@@ -26,13 +27,14 @@ const ROOT: u32 = 0;
 const LOOK: Duration = Duration::from_millis(10);
 
 impl NodeShared {
-    pub(super) fn open(self: &Arc<Self>, flags: u32) -> Result<FileId, Errno> {
+    pub(super) fn open(self: &Arc<Self>, uid: u32, flags: u32) -> Result<FileId, Errno> {
         if self.is_stopping() {
             return Err(Errno::ENODEV);
         }
         self.see_off();
+        let permit = self.services.users.permit(uid, Kind::Open)?;
         let file = self.device().open()?;
-        self.files.opened(file);
+        self.files.opened(file, permit);
         self.nonblocking.open((file, Door::Cuse), flags);
         Ok(file)
     }

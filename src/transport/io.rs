@@ -45,7 +45,7 @@ impl NodeShared {
                 self.let_go(device);
                 reply.data(&bytes);
             }
-            Ok(Io::Park) => self.keep(device, ticket, Parked::Read(reply), &interrupted),
+            Ok(Io::Park) => self.keep(device, ticket, ctx.uid, Parked::Read(reply), &interrupted),
             Err(errno) => {
                 let other = self.in_the_way(&device, &way, errno);
                 self.let_go(device);
@@ -83,7 +83,7 @@ impl NodeShared {
                 self.let_go(device);
                 reply.written(taken);
             }
-            Ok(Io::Park) => self.keep(device, ticket, Parked::Write(reply), &interrupted),
+            Ok(Io::Park) => self.keep(device, ticket, ctx.uid, Parked::Write(reply), &interrupted),
             Err(errno) => {
                 let other = self.in_the_way(&device, &way, errno);
                 self.let_go(device);

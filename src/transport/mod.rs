@@ -30,7 +30,9 @@ mod pollers;
 mod served;
 mod swap;
 mod user;
+mod users;
 
 pub use cuse::{CuseNode, StartError};
 pub use lookout::Lookout;
 pub use node::Services;
+pub use users::{Counted, UserLimits, Users};

@@ -20,6 +20,7 @@ use super::parked::{Parked, ParkedCalls};
 use super::pollers::{Pollers, Wake};
 use super::swap;
 use super::user::{UserCopy, UserMemory, UserPiece};
+use super::users::{Kind, Users};
 use crate::courier::Workers;
 use crate::courier::ticket::{SHRBUF_IOC_EXPORT, SHRBUF_IOC_UNMAPPED, Tickets};
 use crate::device::clock::Clock;
@@ -39,6 +40,8 @@ pub struct Services {
     pub registry: Arc<Registry>,
     /// Who reaches callers' memory and descriptors.
     pub workers: Arc<Workers>,
+    /// What each user has.
+    pub users: Arc<Users>,
     /// Descriptors that cooperating clients fetch.
     pub tickets: Tickets,
     /// What frames are paced by.
@@ -348,7 +351,7 @@ impl NodeShared {
             let now = self.services.clock.now_ns();
             self.nonblocking.parked(call.opened(), ticket, call.site, now);
         }
-        self.keep(device, ticket, Parked::Ioctl(call), interrupted);
+        self.keep(device, ticket, call.uid(), Parked::Ioctl(call), interrupted);
     }
 
     /// Whether a signal has come, from now on.
@@ -384,6 +387,7 @@ impl NodeShared {
         self: &Arc<Self>,
         mut device: MutexGuard<'_, Device>,
         ticket: Ticket,
+        uid: u32,
         parked: Parked,
         interrupted: &AtomicBool,
     ) {
@@ -396,7 +400,14 @@ impl NodeShared {
             self.let_go(device);
             return parked.interrupted();
         }
-        self.parked.insert(ticket, parked);
+        match self.services.users.permit(uid, Kind::Waiting) {
+            Ok(permit) => self.parked.insert(ticket, parked, permit),
+            Err(errno) => {
+                device.cancel(ticket);
+                self.let_go(device);
+                return parked.fail(errno);
+            }
+        }
         self.let_go(device);
     }
 

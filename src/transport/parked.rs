@@ -7,6 +7,7 @@ use cuse_rs::{Errno, ReadReply, WriteReply};
 use vb2::Ticket;
 
 use super::call::Call;
+use super::users::Permit;
 
 /// The reply that is owed.
 #[derive(Debug)]
@@ -36,22 +37,25 @@ impl Parked {
     }
 }
 
+/// A call that waits, and its place among its user's.
+type Waiting = (Parked, Permit);
+
 /// All calls of a node that wait. A call is put in and looked up under the device's lock, so that
 /// none completes before it is here.
 #[derive(Debug, Default)]
-pub(super) struct ParkedCalls(Mutex<HashMap<Ticket, Parked>>);
+pub(super) struct ParkedCalls(Mutex<HashMap<Ticket, Waiting>>);
 
 impl ParkedCalls {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Ticket, Parked>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Ticket, Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn insert(&self, ticket: Ticket, call: Parked) {
-        self.lock().insert(ticket, call);
+    pub(super) fn insert(&self, ticket: Ticket, call: Parked, permit: Permit) {
+        self.lock().insert(ticket, (call, permit));
     }
 
     pub(super) fn take(&self, ticket: Ticket) -> Option<Parked> {
-        self.lock().remove(&ticket)
+        self.lock().remove(&ticket).map(|(call, _)| call)
     }
 
     pub(super) fn has(&self, ticket: Ticket) -> bool {
@@ -59,6 +63,6 @@ impl ParkedCalls {
     }
 
     pub(super) fn take_all(&self) -> Vec<Parked> {
-        self.lock().drain().map(|(_, call)| call).collect()
+        self.lock().drain().map(|(_, (call, _))| call).collect()
     }
 }

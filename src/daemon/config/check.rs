@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::files::{Files, Use};
-use super::raw::{RawConfig, RawDevice, RawSink, RawSource};
+use super::raw::{RawConfig, RawDevice, RawSharedLimits, RawSink, RawSource};
 use super::{Config, DEFAULT_MODES, InUse};
 use crate::device::spec::{
     FileFormat, Flow, Mode, NodeLimits, NodeSpec, OpenFile, Pattern, Role, SharedLimits, SinkSpec,
@@ -132,9 +132,34 @@ pub(super) fn config(
         }
     }
     devices.sort_by_key(|device| device.follows().is_some());
+    let limits = shared_limits(&raw.limits)?;
+    Ok(Config { devices, limits, memory: raw.memory })
+}
+
+fn shared_limits(raw: &RawSharedLimits) -> Result<SharedLimits, Fault> {
     let default = SharedLimits::default();
-    let bytes_per_uid = raw.limits.bytes_per_uid.unwrap_or(default.bytes_per_uid);
-    Ok(Config { devices, limits: SharedLimits { bytes_per_uid }, memory: raw.memory })
+    let limits = SharedLimits {
+        bytes_per_uid: raw.bytes_per_uid.unwrap_or(default.bytes_per_uid),
+        orphaned_bytes_per_uid: raw
+            .orphaned_bytes_per_uid
+            .unwrap_or(default.orphaned_bytes_per_uid),
+        buffers_per_uid: raw.buffers_per_uid.unwrap_or(default.buffers_per_uid),
+        opens_per_uid: raw.opens_per_uid.unwrap_or(default.opens_per_uid),
+        waiting_calls_per_uid: raw.waiting_calls_per_uid.unwrap_or(default.waiting_calls_per_uid),
+        reaching_calls_per_uid: raw
+            .reaching_calls_per_uid
+            .unwrap_or(default.reaching_calls_per_uid),
+    };
+    for (key, value) in [
+        ("opens_per_uid", limits.opens_per_uid),
+        ("reaching_calls_per_uid", limits.reaching_calls_per_uid),
+    ] {
+        if value == 0 {
+            let key = Key::default().name("limits").name(key);
+            return Err(key.fault("0 means that nobody may use the nodes", "1 is the least"));
+        }
+    }
+    Ok(limits)
 }
 
 /// One device, at `key`.

@@ -25,6 +25,16 @@ pub struct RawConfig {
 pub struct RawSharedLimits {
     /// Bytes of buffers that one user may have alive.
     pub bytes_per_uid: Option<u64>,
+    /// Of them, bytes that no queue has any more.
+    pub orphaned_bytes_per_uid: Option<u64>,
+    /// How many buffers.
+    pub buffers_per_uid: Option<u64>,
+    /// Open files of nodes.
+    pub opens_per_uid: Option<u32>,
+    /// Calls that wait.
+    pub waiting_calls_per_uid: Option<u32>,
+    /// Calls for which the daemon reaches into the caller.
+    pub reaching_calls_per_uid: Option<u32>,
 }
 
 /// `[[device]]`

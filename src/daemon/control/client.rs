@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use super::line::{LineError, Lines, send};
 use super::wire::{Answer, ErrorKind, LONGEST_ANSWER, Request};
 use crate::daemon::config::raw::RawDevice;
-use crate::daemon::nodes::{BufferRow, NodeStatus};
+use crate::daemon::nodes::{BufferRow, NodeStatus, Usage};
 
 /// How long an answer may take: starting a node waits for udev.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -112,6 +112,17 @@ impl Client {
     pub fn buffers(&self, node: Option<String>) -> Result<Vec<BufferRow>, ClientError> {
         match self.ask(&Request::Buffers { node }, &[])? {
             (Answer::Buffers { buffers }, _) => Ok(buffers),
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+
+    /// What is limited, and how much of it is used.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn usage(&self) -> Result<Usage, ClientError> {
+        match self.ask(&Request::Usage {}, &[])? {
+            (Answer::Usage(usage), _) => Ok(usage),
             (other, _) => Err(unexpected(&other)),
         }
     }

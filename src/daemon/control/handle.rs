@@ -48,6 +48,7 @@ fn answer(
         Request::Buffers { node } => Answer::Buffers {
             buffers: supervisor.buffers(node.as_deref(), viewer).map_err(refuse)?,
         },
+        Request::Usage {} => Answer::Usage(supervisor.usage(viewer)),
         Request::Snapshot { node } => {
             let picture = supervisor.snapshot(&node).map_err(refuse)?;
             let file = memory_file(&picture).map_err(|error| {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::daemon::config::raw::RawDevice;
-use crate::daemon::nodes::{BufferRow, NodeStatus};
+use crate::daemon::nodes::{BufferRow, NodeStatus, Usage};
 
 /// Told by `hello`; a change that a client could stumble over raises it.
 pub const PROTOCOL: u32 = 1;
@@ -32,6 +32,8 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         node: Option<String>,
     },
+    /// What is limited, and how much of it is used?
+    Usage {},
     /// The last frame, as PNG.
     Snapshot {
         /// Of this node.
@@ -75,6 +77,8 @@ pub enum Answer {
         /// One row a plane.
         buffers: Vec<BufferRow>,
     },
+    /// To `usage`.
+    Usage(Usage),
     /// To `snapshot`. The picture is in the memory file whose descriptor comes with the answer.
     Snapshot {
         /// How long it is.
