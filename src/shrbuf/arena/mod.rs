@@ -63,12 +63,14 @@ struct Pages {
     file: Arc<Memfd>,
     /// What exports are made by; `None` where the registry's backing makes them.
     udmabufs: Option<Udmabufs>,
+    /// Held by who asks who has the file open: see [`Memfd::alone`].
+    asking: Mutex<()>,
 }
 
 impl Pages {
     fn new(udmabufs: Option<Udmabufs>) -> io::Result<Self> {
         let len = usize::try_from(SPACE).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
-        Ok(Self { file: Arc::new(Memfd::sparse(len)?), udmabufs })
+        Ok(Self { file: Arc::new(Memfd::sparse(len)?), udmabufs, asking: Mutex::default() })
     }
 }
 
@@ -149,7 +151,7 @@ impl Arena {
         let offset = self.places().reserve(len.saturating_add(page_size())).ok_or(full(len))?;
         let made = match &self.pages {
             None => self.registry.allocate(owner, len),
-            Some(Pages { file, udmabufs }) => self.registry.allocate_by(owner, len, |bytes| {
+            Some(Pages { file, udmabufs, .. }) => self.registry.allocate_by(owner, len, |bytes| {
                 let memory: Box<dyn Memory> = match udmabufs {
                     Some(udmabufs) => Box::new(Slice::new(file, udmabufs, offset, bytes)?),
                     None => {
@@ -262,6 +264,7 @@ impl Arena {
     #[must_use]
     pub fn held(&self) -> bool {
         let Some(pages) = &self.pages else { return false };
+        let _one_at_a_time = pages.asking.lock().unwrap_or_else(PoisonError::into_inner);
         !pages.file.alone().unwrap_or_else(|error| {
             tracing::warn!("who maps a file is unknown: {error}");
             false
