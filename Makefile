@@ -20,7 +20,7 @@ ROUNDS ?= 200000
 RUNS   ?= 20
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 setup: ## install what is missing on this Debian machine, and say what and why
 	@tools/setup
@@ -30,6 +30,9 @@ demo: build ## a clip and a photograph cross from video-sim to display-sim witho
 
 test: build headers ## the tests that need only a compiler, then those in a user-mode Linux
 	@tools/test-lanes pure uml
+
+test-uml612: build ## the tests of mapped nodes in a newer user-mode Linux, fetched: 6.12, which has FUSE passthrough
+	@SHRBUF_UML=$$(tools/uml-kernel trixie) tools/test-lanes uml612
 
 test-qemu: build ## the tests in a QEMU guest: slower, and with a full kernel
 	@tools/test-lanes qemu
@@ -66,4 +69,4 @@ headers: ready
 programs: headers
 	@$(MAKE) -s -C tests/programs HEADERS=$(HEADERS)/usr/include OUT=$(abspath $(PROGRAMS))
 
-.PHONY: help setup demo test test-qemu oracle lint fuzz bench ready build headers programs
+.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz bench ready build headers programs

@@ -10,11 +10,32 @@ use nodes::{Guest, lane};
 const GUEST: Guest = Guest {
     engine: "qemu",
     backing: "udmabuf",
+    mapping: "passthrough",
     programs: &["errors", "lifetime", "stream", "pipeline", "gocapture"],
 };
 
-/// The same where exports are files of the daemon's, of the program that is about exports.
-const HANDLES: Guest = Guest { engine: "qemu", backing: "handle", programs: &["lifetime"] };
+/// The same where exports are files of the daemon's, of the program that is about exports. What is
+/// exported is not what is mapped then, though mappings are passed through.
+const HANDLES: Guest =
+    Guest { engine: "qemu", backing: "handle", mapping: "passthrough", programs: &["lifetime"] };
+
+/// The same where exports are memory files.
+const TWINS: Guest = Guest {
+    engine: "qemu",
+    backing: "memfd",
+    mapping: "passthrough",
+    programs: &["lifetime", "stream", "pipeline"],
+};
+
+#[test]
+fn single_planar_twins_answer_as_vivids_do() {
+    lane(&TWINS, "sp", "single_planar_twins_answer_as_vivids_do");
+}
+
+#[test]
+fn multi_planar_twins_answer_as_vivids_do() {
+    lane(&TWINS, "mp", "multi_planar_twins_answer_as_vivids_do");
+}
 
 #[test]
 fn single_planar_exports_by_handle_answer_as_vivids_do() {

@@ -9,6 +9,7 @@ use nodes::{Guest, lane};
 const GUEST: Guest = Guest {
     engine: "uml",
     backing: "memfd",
+    mapping: "copies",
     programs: &["errors", "lifetime", "stream", "pipeline", "descriptors", "gocapture"],
 };
 

@@ -115,14 +115,15 @@ fn handles() -> Result<Handles, String> {
     })
 }
 
-/// How nodes are mapped: as the configuration wants it, or in the best way that there is. The buffers
-/// themselves are mapped only where their exports are slices of the same memory.
+/// How nodes are mapped: as the configuration wants it, or in the best way that there is. What is
+/// exported is what is mapped only where exports are slices of the same memory.
 fn mapping(
     memory: MemorySpec,
     real_dmabufs: bool,
 ) -> Result<(Option<Arc<LastingMount>>, ArenaKind), StartError> {
     let nothing = Ok((None, ArenaKind::Copies));
     if memory.mapping == Some(MappingKind::None) {
+        tracing::info!("nodes can't be mapped (mmap is ENODEV): the configuration says so");
         return nothing;
     }
     let mount = match LastingMount::start() {
@@ -135,23 +136,29 @@ fn mapping(
             return Err(StartError::Unfit(format!("memory.mapping can't be had: {error}")));
         }
     };
-    let able = mount.has_passthrough() && real_dmabufs;
-    let mapping = match memory.mapping {
-        Some(MappingKind::Passthrough) if !able => {
-            let missing = if real_dmabufs {
-                "a kernel with FUSE passthrough (6.9 or newer)"
-            } else {
-                "exports by udmabuf (modprobe udmabuf)"
-            };
-            return Err(StartError::Unfit(format!(
-                "memory.mapping = \"passthrough\" needs {missing}"
-            )));
+    let mapping = match (memory.mapping, mount.has_passthrough()) {
+        (Some(MappingKind::Passthrough), false) => {
+            return Err(StartError::Unfit(
+                "memory.mapping = \"passthrough\" needs a kernel with FUSE passthrough (6.9 or newer)"
+                    .into(),
+            ));
         }
-        Some(MappingKind::Copies) => ArenaKind::Copies,
-        _ if able => ArenaKind::Pages,
-        _ => ArenaKind::Copies,
+        (Some(MappingKind::Copies), _) | (_, false) => ArenaKind::Copies,
+        _ if real_dmabufs => ArenaKind::Pages,
+        _ => ArenaKind::Twins,
     };
+    tracing::info!("nodes are mapped by {}", in_words(mapping));
     Ok((Some(mount), mapping))
+}
+
+fn in_words(mapping: ArenaKind) -> &'static str {
+    match mapping {
+        ArenaKind::Pages => "passthrough: what is mapped, exported and filled is one memory",
+        ArenaKind::Twins => {
+            "passthrough: what is mapped and filled is one memory, but for buffers that are exported"
+        }
+        ArenaKind::Copies => "copies in the page cache",
+    }
 }
 
 fn raise_descriptor_limit() {

@@ -35,8 +35,10 @@ pub struct Job {
     id: ActiveId,
     frame: Frame,
     planes: Vec<Behind<Buffer>>,
-    /// Where programs have mapped the planes, and the bytes that a frame has in each of them.
-    mapped: Option<(Arc<dyn Place>, Vec<u32>)>,
+    /// The bytes that a frame has in each of them.
+    sizes: Vec<u32>,
+    /// Where programs have mapped them.
+    place: Option<Arc<dyn Place>>,
     work: Work,
 }
 
@@ -48,6 +50,7 @@ enum Work {
 impl Job {
     /// Does it: the one place where frames are written and read.
     pub fn run(&mut self) {
+        let (place, mapped) = (self.place.as_deref(), each_mapped(&self.planes, &self.sizes));
         let planes: Vec<&dyn PlaneMemory> =
             self.planes.iter().map(|plane| plane as &dyn PlaneMemory).collect();
         match &mut self.work {
@@ -55,15 +58,11 @@ impl Job {
                 *filled =
                     source.fill(&self.frame, adjust, &planes).map_err(|error| error.to_string());
                 if filled.as_ref().is_ok_and(|filled| *filled == Filled::Frame) {
-                    each_mapped(&self.planes, self.mapped.as_ref(), |place, plane, len| {
-                        place.publish(plane, len);
-                    });
+                    mapped.for_each(|(plane, len)| publish(place, plane, len));
                 }
             }
             Work::Show { sink } => {
-                each_mapped(&self.planes, self.mapped.as_ref(), |place, plane, len| {
-                    place.collect(plane, len);
-                });
+                mapped.for_each(|(plane, len)| collect(place, plane, len));
                 // A dropped frame has been told by the sink itself, once.
                 if let Err(error) = sink.show(&self.frame, &planes) {
                     tracing::warn!(sequence = self.frame.sequence, "a frame is lost: {error}");
@@ -73,15 +72,32 @@ impl Job {
     }
 }
 
-/// Brings the frame's planes and what is mapped of them in step, one way or the other.
-fn each_mapped(
-    planes: &[Behind<Buffer>],
-    mapped: Option<&(Arc<dyn Place>, Vec<u32>)>,
-    step: impl Fn(&dyn Place, &Buffer, usize),
-) {
-    let Some((place, sizes)) = mapped else { return };
-    for (plane, size) in planes.iter().zip(sizes) {
-        step(place.as_ref(), &plane.memory, plane.start.saturating_add(*size as usize));
+/// The frame's planes, and how much of each it takes.
+fn each_mapped<'a>(
+    planes: &'a [Behind<Buffer>],
+    sizes: &'a [u32],
+) -> impl Iterator<Item = (&'a Buffer, usize)> {
+    let pairs = planes.iter().zip(sizes);
+    pairs.map(|(plane, size)| (&plane.memory, plane.start.saturating_add(*size as usize)))
+}
+
+/// Programs that have mapped the plane see what was filled.
+fn publish(place: Option<&dyn Place>, plane: &Buffer, len: usize) {
+    if let Err(error) = plane.publish(len) {
+        tracing::warn!(buffer = %plane.id(), "a frame can't be shown to who maps it: {error}");
+    }
+    if let Some(place) = place {
+        place.publish(plane, len);
+    }
+}
+
+/// What programs have written through their mappings of the plane is what is shown.
+fn collect(place: Option<&dyn Place>, plane: &Buffer, len: usize) {
+    if let Err(error) = plane.collect(len) {
+        tracing::warn!(buffer = %plane.id(), "a frame can't be had from who maps it: {error}");
+    }
+    if let Some(place) = place {
+        place.collect(plane, len);
     }
 }
 
@@ -154,11 +170,12 @@ impl Device {
             self.filled(id, &frame, Ok(Filled::Frame));
             return None;
         }
-        let (adjust, mapped) = (self.adjust, self.mapped());
+        let (adjust, place) = (self.adjust, self.owners_place());
+        let sizes = self.driver.frame_sizes();
         let End::Source(source) = &mut self.driver.end else { return None };
         let source = source.take()?;
         let work = Work::Fill { source, adjust, filled: Ok(Filled::NotYet) };
-        Some(Job { id, frame, planes, mapped, work })
+        Some(Job { id, frame, planes, sizes, place, work })
     }
 
     fn filled(&mut self, id: ActiveId, frame: &Frame, filled: Result<Filled, String>) {
@@ -200,10 +217,6 @@ impl Device {
         }
     }
 
-    fn mapped(&self) -> Option<(Arc<dyn Place>, Vec<u32>)> {
-        Some((self.owners_place()?, self.driver.frame_sizes()))
-    }
-
     /// A buffer stays on the display until another follows, and at least one interval. It comes
     /// back with the number of the interval that has just ended: the first of a stream has 0, and
     /// `v4l2-compliance` warns of any other.
@@ -225,9 +238,10 @@ impl Device {
         let (id, planes) = front.filter(|(id, _)| Some(*id) != on_display)?;
         self.driver.shown = Some(id);
         self.counts.frames += 1;
-        let mapped = self.mapped();
+        let (place, sizes) = (self.owners_place(), self.driver.frame_sizes());
         let End::Sink(sink) = &mut self.driver.end else { return None };
-        Some(Job { id, frame, planes, mapped, work: Work::Show { sink: sink.take()? } })
+        let work = Work::Show { sink: sink.take()? };
+        Some(Job { id, frame, planes, sizes, place, work })
     }
 }
 

@@ -93,6 +93,24 @@ impl Buffer {
         self.hold.export(flags)
     }
 
+    /// The first `len` bytes are a new frame, which programs that map it through a node are to see:
+    /// a copy, where an export of it is other memory than what the node maps.
+    ///
+    /// # Errors
+    /// That the copy was not possible.
+    pub fn publish(&self, len: usize) -> io::Result<()> {
+        self.hold.entry().memory().publish(len)
+    }
+
+    /// A program has queued a frame of `len` bytes, which it may have written through a node's
+    /// mapping: what is read here, and what exports show, is that frame from now on.
+    ///
+    /// # Errors
+    /// That the copy was not possible.
+    pub fn collect(&self, len: usize) -> io::Result<()> {
+        self.hold.entry().memory().collect(len)
+    }
+
     /// Whether anybody but the allocator holds it: an export (also in flight in a socket, or in
     /// a child that inherited it), a mapping of one, or an importer. Exact, not a count of what
     /// was given out. This is what `V4L2_BUF_FLAG_MAPPED` says of a queue's own buffers.

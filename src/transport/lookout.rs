@@ -13,6 +13,10 @@ use crate::courier::Workers;
 /// Between two looks: as short as a person's patience, far longer than a look takes.
 const BETWEEN: Duration = Duration::from_millis(250);
 
+/// Before the first look, and twice as long before each further one until that. The kernel lets go of
+/// the file behind a passed-through one only after it has told of the last `close(2)`, but soon.
+const FIRST: Duration = Duration::from_millis(4);
+
 /// Whose jobs these are, for the workers' fairness.
 const ROOT: u32 = 0;
 
@@ -61,13 +65,16 @@ impl Watch {
 
     fn run(&self, workers: &Workers) {
         let mut state = self.lock();
+        let mut pause = FIRST;
         while !state.over {
             if state.files.is_empty() && state.nodes.is_empty() {
+                pause = FIRST;
                 state = self.0.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let waited = self.0.bell.wait_timeout_while(state, BETWEEN, |state| !state.over);
+            let waited = self.0.bell.wait_timeout_while(state, pause, |state| !state.over);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            pause = BETWEEN.min(pause * 2);
             let (files, nodes) =
                 (std::mem::take(&mut state.files), std::mem::take(&mut state.nodes));
             drop(state);

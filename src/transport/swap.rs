@@ -50,6 +50,7 @@ pub(super) fn make_place(node: &NodeShared, file: FileId) -> Result<(), Errno> {
         let arena = match node.services.mapping {
             ArenaKind::Copies => Arena::copies(registry),
             ArenaKind::Pages => Arena::pages(registry)?,
+            ArenaKind::Twins => Arena::twins(registry)?,
         };
         Ok::<_, std::io::Error>(MappedFile::new(arena))
     });
@@ -137,7 +138,7 @@ fn open(
     let arena = mapped.arena();
     let content = match arena.kind() {
         ArenaKind::Copies => Content::Cached { size: arena.size() },
-        ArenaKind::Pages => {
+        ArenaKind::Pages | ArenaKind::Twins => {
             let backing = arena.backing_file().map_err(errno)?;
             Content::Passthrough(backing, arena.size())
         }

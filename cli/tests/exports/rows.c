@@ -321,11 +321,49 @@ static void at_our_display(const char *path)
 	row("our-display", "works");
 }
 
-/* A frame is in the export, and stays when the camera's file is gone. */
+/* A frame that is written through the display's mapping is in the export once it was shown. */
+static void shown_frame(const char *path)
+{
+	int display = open(path, O_RDWR | O_CLOEXEC), out = OUTPUT;
+	struct v4l2_exportbuffer e = { .type = OUTPUT, .flags = O_RDONLY | O_CLOEXEC };
+	struct v4l2_buffer b[2] = { { .index = 0 }, { .index = 1 } };
+	struct pollfd p = { .fd = display, .events = POLLOUT };
+	const uint64_t *by_export;
+	uint64_t *by_node;
+
+	need(display >= 0, "the display opens");
+	request(display, OUTPUT, V4L2_MEMORY_MMAP, 2);
+	call(display, VIDIOC_EXPBUF, &e, "EXPBUF of the display");
+	by_export = mapped(e.fd, PROT_READ);
+	for (int i = 0; i < 2; i++) {
+		b[i].type = OUTPUT;
+		b[i].memory = V4L2_MEMORY_MMAP;
+		call(display, VIDIOC_QUERYBUF, &b[i], "QUERYBUF");
+	}
+	by_node = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, display, b[0].m.offset);
+	need(by_node != MAP_FAILED, "the display is mapped");
+	memset(by_node, 0x2a, length);
+	for (int i = 0; i < 2; i++) {
+		b[i].bytesused = length;
+		call(display, VIDIOC_QBUF, &b[i], "QBUF");
+	}
+	call(display, VIDIOC_STREAMON, &out, "STREAMON");
+	need(poll(&p, 1, SOON_MS) == 1, "a buffer comes back");
+	call(display, VIDIOC_DQBUF, &b[0], "DQBUF");
+	need(b[0].index == 0, "it is the first");
+	row("shown-frame", memcmp(by_export, by_node, length) ? "missing" : "there");
+	munmap((void *)by_export, length);
+	munmap(by_node, length);
+	close(e.fd);
+	close(display);
+}
+
+/* A frame is in the export, and in what is mapped of the node only then; the export's stays when the
+ * camera's file is gone. */
 static void frames(void)
 {
 	int fd = export(3, O_RDONLY);
-	const uint64_t *frame = mapped(fd, PROT_READ);
+	const uint64_t *frame = mapped(fd, PROT_READ), *by_node;
 	struct v4l2_buffer b = { .type = CAPTURE, .memory = V4L2_MEMORY_MMAP, .index = 3 };
 	struct pollfd p = { .fd = camera, .events = POLLIN };
 	uint64_t first;
@@ -338,6 +376,10 @@ static void frames(void)
 	call(camera, VIDIOC_DQBUF, &b, "DQBUF");
 	first = frame[0];
 	need(first != 0 && frame[length / 8 - 1] != 0, "the frame is in the export");
+	by_node = mmap(NULL, length, PROT_READ, MAP_SHARED, camera, queried(3).m.offset);
+	need(by_node != MAP_FAILED, "the node is mapped");
+	row("mapped-late", memcmp(by_node, frame, length) ? "missing" : "there");
+	munmap((void *)by_node, length);
 	close(camera);
 	usleep(200000);
 	need(frame[0] == first, "the frame outlives the camera's file");
@@ -391,6 +433,7 @@ int main(int argc, char **argv)
 	holders(O_RDWR, "holders-again");
 	at_once();
 	at_our_display(argv[2]);
+	shown_frame(argv[2]);
 	frames();
 	return 0;
 }

@@ -22,6 +22,8 @@ pub(crate) struct Guest {
     pub engine: &'static str,
     /// The backing of exports there.
     pub backing: &'static str,
+    /// How its nodes are mapped, as in the configuration.
+    pub mapping: &'static str,
     pub programs: &'static [&'static str],
 }
 
@@ -62,7 +64,7 @@ fn run(guest: &Guest, lane: &str, programs_there: &[&str]) -> Option<Ran> {
         .arg(folder.join("in-guest"))
         .arg(shrbuf)
         .arg(folder.join(format!("{lane}.toml")))
-        .arg(guest.backing)
+        .args([guest.backing, guest.mapping])
         .arg(programs())
         .arg(PROGRAM_SECONDS)
         .args(programs_there);

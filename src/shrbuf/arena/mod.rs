@@ -1,8 +1,9 @@
 //! The buffers of one open file, each at its place in the file that is mapped.
 //!
-//! Two kinds. Of [`ArenaKind::Copies`] the mapped file is a page cache: each buffer has its memory
-//! elsewhere, and pages of the cache are made of it when they are touched. Of [`ArenaKind::Pages`] the
-//! buffers are slices of the memory file that is mapped.
+//! Three kinds. Of [`ArenaKind::Copies`] the mapped file is a page cache: each buffer has its memory
+//! elsewhere, and pages of the cache are made of it when they are touched. Of [`ArenaKind::Pages`] and
+//! [`ArenaKind::Twins`] the buffers are slices of the memory file that is mapped; they differ in what
+//! an export is.
 //!
 //! No arena is shared by open files: whoever maps every page of one sees what its owner may see. A
 //! place is not used again while anybody may have it mapped: new ones lie behind the old ones until
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::fcntl::OFlag;
 
-use super::backing::{Slice, Udmabufs};
+use super::backing::{Memory, Slice, Twin, Udmabufs};
 use super::buffer::Buffer;
 use super::error::AllocError;
 use super::registry::{Owner, Registry};
@@ -42,8 +43,10 @@ const LONGEST_FRAME: u64 = 256 << 20;
 pub enum ArenaKind {
     /// They are not: the page cache has copies.
     Copies,
-    /// They are the same pages.
+    /// They are the same pages, and so are exports.
     Pages,
+    /// They are the same pages as long as nobody exports the buffer; see `backing/twin.rs`.
+    Twins,
 }
 
 /// See the module. It lives as long as the open file, and its buffers may outlive it.
@@ -58,7 +61,17 @@ pub struct Arena {
 #[derive(Debug)]
 struct Pages {
     file: Arc<Memfd>,
-    udmabufs: Udmabufs,
+    /// What exports are made by; `None` where the registry's backing makes them.
+    udmabufs: Option<Udmabufs>,
+    /// Held by who asks who has the file open: see [`Memfd::alone`].
+    asking: Mutex<()>,
+}
+
+impl Pages {
+    fn new(udmabufs: Option<Udmabufs>) -> io::Result<Self> {
+        let len = usize::try_from(SPACE).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        Ok(Self { file: Arc::new(Memfd::sparse(len)?), udmabufs, asking: Mutex::default() })
+    }
 }
 
 impl Arena {
@@ -74,16 +87,30 @@ impl Arena {
     /// # Errors
     /// Those of `memfd_create(2)`, and of opening `/dev/udmabuf`.
     pub fn pages(registry: &Arc<Registry>) -> io::Result<Arc<Self>> {
-        let len = usize::try_from(SPACE).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
-        let pages = Pages { file: Arc::new(Memfd::sparse(len)?), udmabufs: Udmabufs::open()? };
-        let places = Mutex::new(Places::new(0..SPACE));
-        Ok(Arc::new(Self { registry: Arc::clone(registry), pages: Some(pages), places }))
+        Ok(Self::of(registry, Pages::new(Some(Udmabufs::open()?))?))
     }
 
-    /// Which of the two.
+    /// One of slices, whose exports are other memory: the registry's backing makes it.
+    ///
+    /// # Errors
+    /// Those of `memfd_create(2)`.
+    pub fn twins(registry: &Arc<Registry>) -> io::Result<Arc<Self>> {
+        Ok(Self::of(registry, Pages::new(None)?))
+    }
+
+    fn of(registry: &Arc<Registry>, pages: Pages) -> Arc<Self> {
+        let places = Mutex::new(Places::new(0..SPACE));
+        Arc::new(Self { registry: Arc::clone(registry), pages: Some(pages), places })
+    }
+
+    /// Which of the three.
     #[must_use]
     pub fn kind(&self) -> ArenaKind {
-        if self.pages.is_some() { ArenaKind::Pages } else { ArenaKind::Copies }
+        match &self.pages {
+            None => ArenaKind::Copies,
+            Some(Pages { udmabufs: Some(_), .. }) => ArenaKind::Pages,
+            Some(Pages { udmabufs: None, .. }) => ArenaKind::Twins,
+        }
     }
 
     /// Of slices: the file that `mmap` is to be passed through to, open once more.
@@ -124,8 +151,15 @@ impl Arena {
         let offset = self.places().reserve(len.saturating_add(page_size())).ok_or(full(len))?;
         let made = match &self.pages {
             None => self.registry.allocate(owner, len),
-            Some(Pages { file, udmabufs }) => self.registry.allocate_by(owner, len, |bytes| {
-                Ok(Box::new(Slice::new(file, udmabufs, offset, bytes)?))
+            Some(Pages { file, udmabufs, .. }) => self.registry.allocate_by(owner, len, |bytes| {
+                let memory: Box<dyn Memory> = match udmabufs {
+                    Some(udmabufs) => Box::new(Slice::new(file, udmabufs, offset, bytes)?),
+                    None => {
+                        let backing = self.registry.backings().shared();
+                        Box::new(Twin::new(file, backing, offset, bytes)?)
+                    }
+                };
+                Ok(memory)
             }),
         };
         let mut places = self.places();
@@ -243,6 +277,7 @@ impl Arena {
     #[must_use]
     pub fn held(&self) -> bool {
         let Some(pages) = &self.pages else { return false };
+        let _one_at_a_time = pages.asking.lock().unwrap_or_else(PoisonError::into_inner);
         !pages.file.alone().unwrap_or_else(|error| {
             tracing::warn!("who maps a file is unknown: {error}");
             false

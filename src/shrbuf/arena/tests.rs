@@ -1,10 +1,11 @@
 //! Arenas without a mount: what lies where, and who is told to hold it.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "this is test code")]
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::*;
-use crate::shrbuf::{Backings, Limits, PlaneMemory};
+use crate::shrbuf::{Access, Backings, ExportFlags, Limits, PlaneMemory};
 
 const OWNER: Owner = Owner { uid: 1000, node: 256 };
 
@@ -141,4 +142,42 @@ fn ten_thousand_rounds_find_their_places() {
     }
     drop(held);
     assert_eq!(registry.accounting(), crate::shrbuf::Accounting::default());
+}
+
+#[test]
+fn twins_are_charged_once_and_leave_nothing() {
+    let registry = registry();
+    let arena = Arena::twins(&registry).expect("an arena");
+    assert_eq!((arena.kind(), arena.first_offset()), (ArenaKind::Twins, 0));
+    let file = arena.backing_file().expect("a file");
+    let blocks = || nix::sys::stat::fstat(&file).expect("stat").st_blocks;
+    let [first, second] = [(); 2].map(|()| arena.allocate(&OWNER, 8192).expect("a buffer"));
+    let range = range(&arena, &second);
+    let node = crate::sys::mapping::Mapping::slice(file.as_fd(), range.start, 8192, true);
+    let node = node.expect("mapped");
+    second.write_at(0, b"filled").expect("inside");
+    let mut seen = [0; 6];
+    node.read_at(0, &mut seen).expect("inside");
+    assert_eq!(&seen, b"filled");
+    assert_eq!(arena.is_cached(&second), None, "it needs no page cache");
+
+    let flags = ExportFlags { access: Access::ReadWrite, cloexec: true };
+    let export = second.export(flags).expect("an export");
+    assert_eq!(registry.charged_to_uid(1000).bytes, 16384);
+    assert!(!first.held_elsewhere() && second.held_elsewhere());
+    second.write_at(0, b"second").expect("inside");
+    second.publish(6).expect("published");
+    node.read_at(0, &mut seen).expect("inside");
+    assert_eq!(&seen, b"second");
+
+    // Mapped and exported when the queue lets go: each alone keeps it as it is.
+    arena.looked(std::slice::from_ref(&range), true);
+    drop([first, second]);
+    assert_eq!((registry.accounting().buffers, blocks()), (1, 16));
+    arena.unmapped();
+    node.read_at(0, &mut seen).expect("inside");
+    assert_eq!((registry.accounting().buffers, &seen), (1, b"second"));
+    drop(export);
+    assert_eq!(registry.accounting(), crate::shrbuf::Accounting::default());
+    assert_eq!((registry.charged_to_uid(1000).bytes, blocks()), (0, 0));
 }

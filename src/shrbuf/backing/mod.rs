@@ -11,12 +11,14 @@ mod handle;
 mod heap;
 mod memfd;
 mod slice;
+mod twin;
 mod udmabuf;
 
 pub use handle::{Handle, HandleMaker, Handles, Released};
 pub use heap::Heap;
 pub use memfd::MemoryFiles;
 pub(super) use slice::Slice;
+pub(super) use twin::Twin;
 pub use udmabuf::Udmabufs;
 
 use std::fmt::Debug;
@@ -97,6 +99,25 @@ pub trait Memory: Debug + Send + Sync {
     /// A file whose closing (inotify `IN_CLOSE`) tells that a holder let go, if there is one.
     fn watched(&self) -> Option<BorrowedFd<'_>>;
 
+    /// The first `len` bytes are a new frame. Where what programs map of the node is other memory than
+    /// this, they see the frame from now on. (The page cache is no memory: see
+    /// [`Arena`](super::arena::Arena).)
+    ///
+    /// # Errors
+    /// That a copy was not possible.
+    fn publish(&self, _len: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// A frame of `len` bytes that a program may have written through such a mapping: it is here from
+    /// now on.
+    ///
+    /// # Errors
+    /// That a copy was not possible.
+    fn collect(&self, _len: usize) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Gives the pages back, called once when nobody holds the memory: dropping it alone would
     /// leave them to those who have only the file's name (`O_PATH`), which no count shows. What
     /// comes back is a file whose pages may be pinned still: they are free once that, dropped by
@@ -160,6 +181,11 @@ impl Backings {
     #[must_use]
     pub fn chosen(&self) -> &dyn Backing {
         self.chosen.as_ref()
+    }
+
+    /// The same, to be kept.
+    pub(super) fn shared(&self) -> Arc<dyn Backing> {
+        Arc::clone(&self.chosen)
     }
 
     /// Better ones that this machine does not have, each with the reason and the remedy.

@@ -45,11 +45,7 @@ impl Slice {
         offset: u64,
         len: usize,
     ) -> io::Result<Self> {
-        // What a client has written there, where no buffer was, is to be gone.
-        file.punch(offset, len)?;
-        file.fill(offset, len)?;
-        // Of our own description: see MemoryFile.
-        let mapping = Mapping::slice(file.own(), offset, len, true)?;
+        let mapping = fresh(file, offset, len)?;
         let (file, udmabufs) = (Arc::clone(file), udmabufs.clone());
         Ok(Self { file, offset, mapping, udmabufs, given: Mutex::default() })
     }
@@ -87,6 +83,15 @@ impl Slice {
         };
         token.reopen(flags)
     }
+}
+
+/// A slice that is zero and present, as this process has it.
+pub(super) fn fresh(file: &Memfd, offset: u64, len: usize) -> io::Result<Mapping> {
+    // What a client has written there, where no buffer was, is to be gone.
+    file.punch(offset, len)?;
+    file.fill(offset, len)?;
+    // Of our own description: see MemoryFile.
+    Mapping::slice(file.own(), offset, len, true)
 }
 
 impl PlaneMemory for Slice {
