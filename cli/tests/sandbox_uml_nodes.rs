@@ -9,7 +9,7 @@ use nodes::{Guest, lane};
 const GUEST: Guest = Guest {
     engine: "uml",
     backing: "memfd",
-    programs: &["errors", "lifetime", "stream", "pipeline", "descriptors", "gocapture"],
+    programs: &["errors", "lifetime", "stream", "pipeline", "descriptors", "swap", "gocapture"],
 };
 
 #[test]
