@@ -10,7 +10,7 @@ use nodes::{Guest, lane};
 const GUEST: Guest = Guest {
     engine: "qemu",
     backing: "udmabuf",
-    programs: &["errors", "lifetime", "stream", "pipeline", "gocapture"],
+    programs: &["errors", "lifetime", "stream", "pipeline", "swap", "gocapture"],
 };
 
 /// The same where exports are files of the daemon's, of the program that is about exports.
