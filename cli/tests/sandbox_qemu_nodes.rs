@@ -11,7 +11,7 @@ const GUEST: Guest = Guest {
     engine: "qemu",
     backing: "udmabuf",
     mapping: "passthrough",
-    programs: &["errors", "lifetime", "stream", "pipeline", "gocapture"],
+    programs: &["errors", "lifetime", "stream", "pipeline", "swap", "gocapture"],
 };
 
 /// The same where exports are files of the daemon's, of the program that is about exports. What is

@@ -10,7 +10,7 @@ const GUEST: Guest = Guest {
     engine: "uml",
     backing: "memfd",
     mapping: "copies",
-    programs: &["errors", "lifetime", "stream", "pipeline", "descriptors", "gocapture"],
+    programs: &["errors", "lifetime", "stream", "pipeline", "descriptors", "swap", "gocapture"],
 };
 
 #[test]

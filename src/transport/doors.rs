@@ -115,6 +115,12 @@ impl OpenFiles {
         self.lock().get(&file).is_some_and(|doors| doors.fuse)
     }
 
+    /// Whether the character device's file is open. The kernel tells of its close before `close(2)`
+    /// returns.
+    pub(super) fn is_open_by_device(&self, file: FileId) -> bool {
+        self.lock().get(&file).is_some_and(|doors| doors.cuse)
+    }
+
     /// A door has closed.
     pub(super) fn leave(&self, file: FileId, door: Door) -> Left {
         let mut files = self.lock();

@@ -95,6 +95,13 @@ impl NodeShared {
         }
     }
 
+    /// Whether somebody is known to have the file open. Descriptors of the mount's file that are
+    /// other processes' only are not known.
+    fn is_open(&self, file: FileId) -> bool {
+        self.files.is_open_by_device(file)
+            || self.files.mapped(file).is_some_and(|mapped| mapped.is_open_there())
+    }
+
     pub(super) fn poll(
         self: &Arc<Self>,
         file: FileId,
@@ -134,10 +141,10 @@ pub(super) fn when_closed(
     node.see_off();
     let on = Arc::clone(node);
     node.services.workers.submit(uid, move |worker| {
-        let open = on.files.mapped(other).is_some_and(|mapped| mapped.is_open_there());
         let end = Instant::now() + CLOSING;
-        // With mappings that are just being undone, nobody tells when the last one is.
-        while !open && !on.files.await_closed(other, LOOK) && Instant::now() < end {
+        // Nobody tells when a swap that is being made is over, nor when the last of some mappings is
+        // undone.
+        while !on.is_open(other) && !on.files.await_closed(other, LOOK) && Instant::now() < end {
             on.see_off();
         }
         then(worker);

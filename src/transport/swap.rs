@@ -85,7 +85,10 @@ pub(super) fn run(
     let (file, site) = (call.file, call.site);
     let opened = open(node, file, mapped);
     let replacement = match opened {
-        Ok(replacement) => replacement,
+        Ok(Some(replacement)) => replacement,
+        // Another thread's call came first, and its swap is being made. If that fails, it takes these
+        // buffers along: so would this call's own have done.
+        Ok(None) => return call.succeed(),
         Err(errno) => {
             tracing::warn!(node = node.name, "no file that can be mapped: {errno}");
             return refuse(node, call, errno);
@@ -128,12 +131,12 @@ fn tell(node: &NodeShared, tid: u32, uid: u32, error: &GiveError) {
     );
 }
 
-/// Opens the file that takes the descriptor's place.
+/// Opens the file that takes the descriptor's place. `None`: it is open already.
 fn open(
     node: &Arc<NodeShared>,
     file: FileId,
     mapped: &Arc<MappedFile>,
-) -> Result<std::os::fd::OwnedFd, Errno> {
+) -> Result<Option<std::os::fd::OwnedFd>, Errno> {
     let mount = node.services.mount.as_ref().ok_or(Errno::ENODEV)?;
     let arena = mapped.arena();
     let content = match arena.kind() {
@@ -145,7 +148,7 @@ fn open(
     };
     let flags = node.nonblocking.opened((file, Door::Cuse)).unwrap_or(libc::O_RDWR as u32);
     if !node.files.enter(file) {
-        return Err(Errno::EBUSY);
+        return Ok(None);
     }
     node.nonblocking.open((file, Door::Fuse), flags);
     let door: Arc<dyn Served> = Arc::new(MappedDoor::new(node, file, mapped));
@@ -153,7 +156,7 @@ fn open(
         Ok(opened) => {
             let file = FdInfo::own(opened.fd.as_fd()).map_err(errno)?.identity;
             mapped.set_opened(Opened { pages: opened.pages, identity: opened.identity, file });
-            Ok(opened.fd)
+            Ok(Some(opened.fd))
         }
         Err(errno) => {
             node.release(file, Door::Fuse);

@@ -6,15 +6,9 @@
  */
 #include "stream.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-int ready_events(const struct node *node)
-{
-	return node->output ? POLLOUT | POLLWRNORM : POLLIN | POLLRDNORM;
-}
 
 /* ---- a queue of any memory ------------------------------------------------------- */
 
@@ -106,13 +100,6 @@ void queue_put_all(struct queue *q)
 		queue_put(q, i);
 }
 
-void wait_ready(int fd, const struct node *node)
-{
-	int want = ready_events(node);
-
-	need_that(poll_events(fd, want, FRAME_MS) & want, "a buffer becomes ready");
-}
-
 void queue_take(struct queue *q, struct buffer *b)
 {
 	wait_ready(q->fd, q->node);
@@ -133,114 +120,6 @@ void queue_close(struct queue *q)
 	if (q->exporter >= 0)
 		close_fd(q->exporter);
 	close_fd(q->fd);
-}
-
-int try_dequeue(int fd, const struct node *node)
-{
-	struct buffer b;
-
-	buffer_init(&b, node, V4L2_MEMORY_MMAP, 0);
-	return try_dqbuf(fd, &b);
-}
-
-uint32_t dequeue(int fd, const struct node *node)
-{
-	struct buffer b;
-
-	wait_ready(fd, node);
-	buffer_init(&b, node, V4L2_MEMORY_MMAP, 0);
-	need(try_dqbuf(fd, &b), "DQBUF");
-	return b.buf.index;
-}
-
-/* ---- a thread that waits ------------------------------------------------------------ */
-
-static void *waiter_thread(void *arg)
-{
-	struct waiter *w = arg;
-
-	w->tid = thread_id();
-	w->answer = w->call(w->arg);
-	__sync_synchronize();
-	w->done = true;
-	return NULL;
-}
-
-static bool has_tid(void *arg)
-{
-	return ((struct waiter *)arg)->tid;
-}
-
-void waiter_run(struct waiter *w, int (*call)(void *arg), void *arg)
-{
-	memset(w, 0, sizeof(*w));
-	w->call = call;
-	w->arg = arg;
-	need(pthread_create(&w->thread, NULL, waiter_thread, w), "pthread_create");
-	need_that(wait_until(has_tid, w), "the thread runs");
-}
-
-bool waiter_sleeps(struct waiter *w, long number)
-{
-	return wait_asleep_in(getpid(), w->tid, number) && !w->done;
-}
-
-void waiter_start(struct waiter *w, int (*call)(void *arg), void *arg, long number)
-{
-	waiter_run(w, call, arg);
-	need_that(waiter_sleeps(w, number), "the thread waits");
-}
-
-int waiter_join(struct waiter *w)
-{
-	struct timespec deadline;
-
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += FRAME_MS / 1000;
-	need(pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &deadline),
-	     "the waiting thread comes back");
-	return w->answer;
-}
-
-int dequeue_call(void *opened)
-{
-	const struct opened *o = opened;
-
-	return try_dequeue(o->fd, o->node);
-}
-
-/* ---- controls --------------------------------------------------------------------------- */
-
-struct setting find_setting(int fd)
-{
-	const uint32_t fixed = V4L2_CTRL_FLAG_DISABLED | V4L2_CTRL_FLAG_GRABBED |
-			       V4L2_CTRL_FLAG_READ_ONLY | V4L2_CTRL_FLAG_INACTIVE |
-			       V4L2_CTRL_FLAG_VOLATILE;
-	struct v4l2_queryctrl query = { .id = V4L2_CTRL_FLAG_NEXT_CTRL };
-
-	for (; !try_ioctl(fd, VIDIOC_QUERYCTRL, &query); query.id |= V4L2_CTRL_FLAG_NEXT_CTRL) {
-		bool number = query.type == V4L2_CTRL_TYPE_INTEGER ||
-			      query.type == V4L2_CTRL_TYPE_BOOLEAN;
-
-		if (number && !(query.flags & fixed) && query.minimum < query.maximum)
-			return (struct setting) { query.id, query.minimum, query.maximum };
-	}
-	skip("the node has no control that can be set");
-}
-
-void set_control(int fd, uint32_t id, int32_t value)
-{
-	struct v4l2_control control = { .id = id, .value = value };
-
-	need(try_ioctl(fd, VIDIOC_S_CTRL, &control), "S_CTRL");
-}
-
-int32_t get_control(int fd, uint32_t id)
-{
-	struct v4l2_control control = { .id = id };
-
-	need(try_ioctl(fd, VIDIOC_G_CTRL, &control), "G_CTRL");
-	return control.value;
 }
 
 int main(int argc, char **argv)

@@ -3,10 +3,9 @@
 #define STREAM_H
 
 #include "check.h"
+#include "setting.h"
 #include "v4l2util.h"
-
-#include <pthread.h>
-#include <sys/syscall.h>
+#include "waiting.h"
 
 extern const struct group stream_flow;		/* frames with all memories, in order */
 extern const struct group stream_rate;		/* sequence and frame rate */
@@ -20,27 +19,12 @@ extern const struct group stream_wait;		/* waiting in DQBUF */
 extern const struct group stream_process;	/* threads, fork, dup, exec */
 extern const struct group stream_event;		/* control events */
 
-/* How long a frame may take. Even a slow device on a slow machine needs less. */
-#define FRAME_MS 10000
-/* How long a wait for something that must not come lasts: some frames. */
-#define QUIET_MS 300
-
 /* The frame rate the checks ask for: many frames in a short time. An interval of whole
  * clock ticks at every kernel's HZ: at 30 frames a second the reference driver gives two
  * frames one number where drawing takes half an interval. */
 #define FAST_FPS 25
 /* No display shows fewer frames in a second than this. */
 #define SLOWEST_OUTPUT_FPS 10
-
-/* The system call that poll() makes. */
-#ifdef SYS_poll
-#define POLL_CALL SYS_poll
-#else
-#define POLL_CALL SYS_ppoll
-#endif
-
-/* What poll says where a buffer can be dequeued. */
-int ready_events(const struct node *node);
 
 /* ---- a queue of any memory ------------------------------------------------------- */
 
@@ -66,13 +50,6 @@ void queue_put_all(struct queue *q);
 void queue_take(struct queue *q, struct buffer *b);
 void queue_close(struct queue *q);
 
-/* Waits up to FRAME_MS until a buffer can be dequeued. */
-void wait_ready(int fd, const struct node *node);
-/* DQBUF of an MMAP queue, at once. */
-int try_dequeue(int fd, const struct node *node);
-/* Waits for a buffer of an MMAP queue, up to FRAME_MS, and dequeues it; its index. */
-uint32_t dequeue(int fd, const struct node *node);
-
 /* ---- file I/O ------------------------------------------------------------------------- */
 
 /* Opens a node that has read and write, at a high frame rate; else the check is skipped. */
@@ -83,47 +60,6 @@ const struct node *one_plane(const struct node *node);
 void *frame_memory(const struct node *node);
 #define FRAME_ROOM 4096
 int try_read(int fd, void *buffer, size_t size);
-
-/* ---- a thread that waits ------------------------------------------------------------ */
-
-struct waiter {
-	pthread_t thread;
-	int (*call)(void *arg);
-	void *arg;
-	volatile pid_t tid;
-	volatile bool done;
-	volatile int answer;
-};
-
-/* A descriptor and its node, as an argument for a thread. */
-struct opened {
-	int fd;
-	const struct node *node;
-};
-
-/* Starts a thread that does @call. */
-void waiter_run(struct waiter *w, int (*call)(void *arg), void *arg);
-/* The same, and sees it asleep in system call @number. */
-void waiter_start(struct waiter *w, int (*call)(void *arg), void *arg, long number);
-bool waiter_sleeps(struct waiter *w, long number);
-/* What @call returned; it must end within FRAME_MS. */
-int waiter_join(struct waiter *w);
-
-/* A call for these: DQBUF of an MMAP queue; @opened is a struct opened. */
-int dequeue_call(void *opened);
-
-/* ---- controls --------------------------------------------------------------------------- */
-
-/* A control that can be set to two values. */
-struct setting {
-	uint32_t id;
-	int32_t low, high;
-};
-
-/* The first such control of the node; ends the check as skipped if there's none. */
-struct setting find_setting(int fd);
-void set_control(int fd, uint32_t id, int32_t value);
-int32_t get_control(int fd, uint32_t id);
 
 /* What the program does when a check runs it anew by exec: streams with @fd, which
  * has MMAP buffers (exit status 0), or finds it closed (EXEC_CLOSED). */

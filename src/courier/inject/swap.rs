@@ -117,7 +117,7 @@ fn replace(
         Errno::EBADF => GiveError::OtherFile,
         other => other.into(),
     })?;
-    blocks_as(replacement, old.flags)?;
+    flagged_as(replacement, old.flags)?;
     let registered = registered(tid, target, instances)?;
     let scratch = map(held)?;
     let receiver = Receiver { held, tid, tgid, scratch };
@@ -135,11 +135,14 @@ fn ends(error: GiveError) -> bool {
     matches!(error, GiveError::TimedOut | GiveError::Gone)
 }
 
-/// The new file waits where the old one does, at this moment.
-fn blocks_as(replacement: &OwnedFd, flags: u32) -> Result<(), GiveError> {
+/// What `F_SETFL` can set of a V4L2 node's file.
+const STATUS: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_APPEND);
+
+/// The new file has the old one's status flags of this moment. Above all it waits where that does.
+fn flagged_as(replacement: &OwnedFd, flags: u32) -> Result<(), GiveError> {
     let own = OFlag::from_bits_retain(fcntl(replacement, FcntlArg::F_GETFL)?);
     let old = OFlag::from_bits_retain(flags.cast_signed());
-    let wanted = (own - OFlag::O_NONBLOCK) | (old & OFlag::O_NONBLOCK);
+    let wanted = (own - STATUS) | (old & STATUS);
     if wanted != own {
         fcntl(replacement, FcntlArg::F_SETFL(wanted))?;
     }
