@@ -1,6 +1,4 @@
-# The table of tools/bench-nodes, from its sorted figures.
-#
-# After bench/table.awk.
+# The table of tools/bench-nodes, from its sorted figures. After bench/table.awk.
 #
 #   -v SIZES="WxH..." -v ENGINE=uml|qemu -v FPS=N
 

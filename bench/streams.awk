@@ -49,7 +49,8 @@ END {
     streams("vivid: the kernel draws", "vivid")
     streams("v4l2loopback: write(2) of one frame", "loop")
     print "    (frames/s: the most that came, vivid's own pace but for that; us: processor time of the whole"
-    print "    guest less idling, at " CTL_FPS " frames/s, with the making of the frames)"
+    print "    guest less idling, at " CTL_FPS " frames/s, with the making of the frames: the slower the pace,"
+    print "    the dearer is each wake)"
 
     printf "  %-48s %10s %10s   %s\n", "hand-over, the whole guest, " FPS " frames/s", "lowest us", "median us", "goal"
     line("nothing at all, as long as a frame", us(at["idle"]), us(p99["idle"]))
