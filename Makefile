@@ -50,10 +50,11 @@ fuzz: ready ## feed the readers of foreign bytes ROUNDS random inputs each (defa
 	@PROPTEST_CASES=$(ROUNDS) cargo test --locked --release --workspace --lib --bins any_bytes | tee target/fuzz.log
 	@grep -q '^test .*any_bytes.* ok$$' target/fuzz.log || { echo 'fuzz: there was no such test'; exit 1; }
 
-bench: ready ## what the nodes cost and what that is made of, and RUNS sandboxes of each engine (default 20) beside a bare boot
+bench: ready ## what the nodes cost and what that is made of, beside vivid and v4l2loopback; RUNS sandboxes of each engine (default 20)
 	@cargo build --locked --release --workspace --bins --example memo
 	@tools/bench-nodes $(TARGET)/release/shrbuf $(TARGET)/release/examples/memo
 	@tools/bench-nodes $(TARGET)/release/shrbuf $(TARGET)/release/examples/memo qemu
+	@tools/bench-streams $(TARGET)/release/shrbuf
 	@tools/bench $(TARGET)/release/shrbuf $(RUNS)
 
 # What the others need.

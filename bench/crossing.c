@@ -11,15 +11,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <linux/videodev2.h>
 
 #include "measure.h"
+#include "node.h"
 
-#define BUFFERS 4
 #define WARM_UP 10		/* frames before the first batch */
 #define SECONDS 60		/* for all of it, then SIGALRM ends it */
 
@@ -64,50 +62,6 @@ static uint32_t hear(int sock, int *fd)
 	return word;
 }
 
-static struct v4l2_pix_format set_format(int node, int type, unsigned width, unsigned height)
-{
-	struct v4l2_format format = { .type = type };
-
-	format.fmt.pix.width = width;
-	format.fmt.pix.height = height;
-	format.fmt.pix.pixelformat = V4L2_PIX_FMT_YUYV;
-	need(ioctl(node, VIDIOC_S_FMT, &format), "VIDIOC_S_FMT");
-	if (format.fmt.pix.width != width || format.fmt.pix.height != height) {
-		fprintf(stderr, "bench: the node has no %ux%u\n", width, height);
-		exit(1);
-	}
-	return format.fmt.pix;
-}
-
-static unsigned allocate(int node, int type, int memory)
-{
-	struct v4l2_requestbuffers request = { .count = BUFFERS, .type = type, .memory = memory };
-
-	need(ioctl(node, VIDIOC_REQBUFS, &request), "VIDIOC_REQBUFS");
-	if (request.count != BUFFERS) {
-		fprintf(stderr, "bench: %u buffers instead of %u\n", request.count, BUFFERS);
-		exit(1);
-	}
-	return request.count;
-}
-
-static int export(int node, int type, unsigned index)
-{
-	struct v4l2_exportbuffer export = { .type = type, .index = index, .flags = O_RDWR | O_CLOEXEC };
-
-	need(ioctl(node, VIDIOC_EXPBUF, &export), "VIDIOC_EXPBUF");
-	return export.fd;
-}
-
-static void *map(int fd, size_t length)
-{
-	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (memory == MAP_FAILED)
-		fail("mmap");
-	return memory;
-}
-
 /* Takes frames until the other end of the socket is closed. */
 static void display(const char *path, int sock, int copy, unsigned width, unsigned height)
 {
@@ -124,8 +78,8 @@ static void display(const char *path, int sock, int copy, unsigned width, unsign
 	for (unsigned i = 0; i < BUFFERS; i++) {
 		hear(sock, &fds[i]);
 		if (copy) {
-			from[i] = map(fds[i], format.sizeimage);
-			to[i] = map(export(node, type, i), format.sizeimage);
+			from[i] = map(fds[i], format.sizeimage, 0);
+			to[i] = map(export(node, type, i), format.sizeimage, 0);
 		}
 	}
 	for (uint32_t index;;) {
@@ -167,7 +121,6 @@ struct wanted {
 
 static void camera(const struct wanted *w, int sock)
 {
-	struct v4l2_streamparm parm = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE };
 	struct v4l2_buffer b = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP };
 	int node = open(w->path, O_RDWR | O_CLOEXEC), type = b.type;
 	unsigned skipped = 0, last = WARM_UP + w->batches * w->frames;
@@ -175,8 +128,7 @@ static void camera(const struct wanted *w, int sock)
 
 	need(node, w->path);
 	set_format(node, type, w->width, w->height);
-	parm.parm.capture.timeperframe = (struct v4l2_fract) { 1, w->fps };
-	need(ioctl(node, VIDIOC_S_PARM, &parm), "VIDIOC_S_PARM");
+	set_pace(node, w->fps);
 	allocate(node, type, b.memory);
 	for (unsigned i = 0; i < BUFFERS; i++) {
 		int fd = export(node, type, i);

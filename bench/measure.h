@@ -41,11 +41,12 @@ static inline uint64_t spent(pid_t pid)
 	return now(clock);
 }
 
-/* "mark DAEMON THIS OTHER": the end of a batch, and what three processes have had, in ns. */
+/* "mark DAEMON THIS OTHER": the end of a batch, and what three processes have had, in ns; 0 where there is
+   no such process. */
 static inline void mark(pid_t daemon, pid_t other)
 {
-	printf("mark %llu %llu %llu\n", (unsigned long long)spent(daemon), (unsigned long long)spent(0),
-		(unsigned long long)spent(other));
+	printf("mark %llu %llu %llu\n", (unsigned long long)(daemon ? spent(daemon) : 0),
+		(unsigned long long)spent(0), (unsigned long long)(other ? spent(other) : 0));
 	fflush(stdout);
 }
 

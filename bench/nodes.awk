@@ -1,50 +1,6 @@
-# The table of tools/bench-nodes, from its sorted figures.
+# The table of tools/bench-nodes, from its sorted figures. After bench/table.awk.
 #
 #   -v SIZES="WxH..." -v ENGINE=uml|qemu -v FPS=N
-
-function us(ns) { return sprintf("%.1f", ns / 1000) }
-
-function line(what, median, p99, goal, met) {
-    printf "  %-48s %10s %10s   %s\n", what, median, p99, goal == "" ? "" : goal (met ? ": met" : ": MISSED")
-    if (goal != "" && !met) missed++
-    return goal == "" || met
-}
-
-# One row of the profile: whose time it was, in the cheapest batch.
-function profile(what, name,   n, i, row) {
-    row = sprintf("    %-46s", what)
-    n = split(parts[name], part, " ")
-    for (i = 1; i <= n; i++) row = row sprintf(" %9s", us(part[i]))
-    print row
-}
-
-# The calls of one process, a frame (or a QUERYCAP) in the mean.
-function calls(word, who, each,   list, text, key, k) {
-    for (k = 1; k <= order[word, who]; k++) {
-        key = word SUBSEP who SUBSEP k
-        if (number[key] / each >= .05) text = text (text == "" ? "" : ", ") sprintf("%s %.1f", what_of[key], number[key] / each)
-    }
-    return text == "" ? "none" : text
-}
-
-# The batches of a kind come in order of their cost. What else the machine does can only make one
-# dearer: the cheapest tells most.
-$1 == "batch" {
-    k = ++count[$2]
-    batch[$2, k] = $3
-    if (k == 1) { at[$2] = $3; parts[$2] = $3 " " $4 " " $5 " " $6 " " $7 }
-    p99[$2] = batch[$2, int((k + 1) / 2)]
-    next
-}
-$1 == "call" || $1 == "ask" {
-    k = ++order[$1, $2]
-    what_of[$1, $2, k] = $3
-    number[$1, $2, k] = $4
-    times[$1, $2, $3] = $4
-    next
-}
-/^skipped:/ { at[$1] += $2; next }
-{ at[$1] = $2; p99[$1] = $3 }
 
 END {
     if (!("rss" in at)) { print "  the measuring did not come to its end"; exit 1 }
@@ -60,10 +16,14 @@ END {
     }
     line("EXPBUF + close, a buffer's first", us(at["expbuf-first"]), us(p99["expbuf-first"]))
     line("EXPBUF + close, again", us(at["expbuf-again"]), us(p99["expbuf-again"]))
+    line("REQBUFS, a program's first: the descriptor's swap", us(at["reqbufs-mapped"]), us(p99["reqbufs-mapped"]))
+    line("REQBUFS of a program that maps nothing: no swap", us(at["reqbufs-unmapped"]), us(p99["reqbufs-unmapped"]))
+    line("  the difference: what the swap costs", us(at["reqbufs-mapped"] - at["reqbufs-unmapped"]), "")
     if ("vivid-querycap" in at) {
         line("vivid: QUERYCAP", us(at["vivid-querycap"]), us(p99["vivid-querycap"]))
         line("vivid: EXPBUF + close, a buffer's first", us(at["vivid-expbuf-first"]), us(p99["vivid-expbuf-first"]))
         line("vivid: EXPBUF + close, again", us(at["vivid-expbuf-again"]), us(p99["vivid-expbuf-again"]))
+        line("vivid: REQBUFS", us(at["vivid-reqbufs"]), us(p99["vivid-reqbufs"]))
     }
 
     n = split(SIZES, size, " ")
