@@ -72,6 +72,16 @@ impl Served for MappedDoor {
         self.mapped.arena().page_out(offset, bytes);
     }
 
+    /// As of a character device without one.
+    fn fsync(&self) -> Errno {
+        Errno::EINVAL
+    }
+
+    /// As of a character device.
+    fn fallocate(&self) -> Errno {
+        Errno::ENODEV
+    }
+
     fn release(&self) {
         match self.node.upgrade() {
             Some(node) => node.release(self.file, Door::Fuse),

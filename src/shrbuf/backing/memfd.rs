@@ -7,12 +7,13 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::super::buffer::Segment;
 use super::super::error::ExportError;
 use super::super::export::{Access, ExportFlags};
 use super::super::memory::PlaneMemory;
+use super::token::Token;
 use super::{Backing, Memory};
 use crate::sys::fdinfo::FileKey;
 use crate::sys::mapping::Mapping;
@@ -50,14 +51,7 @@ pub(super) struct MemoryFile {
     file: Arc<Memfd>,
     key: FileKey,
     mapping: Mapping,
-    /// Made when it is asked for, which is next to never.
-    token: Mutex<Option<Token>>,
-}
-
-#[derive(Debug)]
-struct Token {
-    file: Memfd,
-    key: FileKey,
+    token: Token,
 }
 
 impl MemoryFile {
@@ -66,28 +60,11 @@ impl MemoryFile {
         let key = FileKey::own(file.own())?;
         // Of our own description: a mapping of any other would count as a holder for ever.
         let mapping = Mapping::new(file.own(), file.len(), true)?;
-        Ok(Self { file, key, mapping, token: Mutex::default() })
+        Ok(Self { file, key, mapping, token: Token::default() })
     }
 
     pub(super) fn file(&self) -> &Arc<Memfd> {
         &self.file
-    }
-
-    fn token(&self) -> MutexGuard<'_, Option<Token>> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn export_token(&self, cloexec: bool) -> io::Result<OwnedFd> {
-        let flags = ExportFlags { access: Access::WriteOnly, cloexec }.open_flags();
-        let mut token = self.token();
-        match token.as_ref() {
-            Some(token) => token.file.reopen(flags),
-            None => {
-                let file = Memfd::token(self.file.len())?;
-                let key = FileKey::own(file.own())?;
-                token.insert(Token { file, key }).file.reopen(flags)
-            }
-        }
     }
 }
 
@@ -118,24 +95,21 @@ impl Memory for MemoryFile {
         vec![Segment { offset: 0, len: self.mapping.len() as u64 }]
     }
 
-    /// Access mode 3 is opened for writing only: that can't be mapped either, but a lease sees
-    /// it, while it would not see a file opened with 3.
     fn export(&self, flags: ExportFlags) -> Result<OwnedFd, ExportError> {
         Ok(match flags.access {
             Access::ReadOnly | Access::ReadWrite => self.file.reopen(flags.open_flags())?,
-            Access::WriteOnly | Access::Neither => self.export_token(flags.cloexec)?,
+            Access::WriteOnly | Access::Neither => {
+                self.token.export(self.file.len(), flags.cloexec)?
+            }
         })
     }
 
     fn held_outside(&self) -> io::Result<bool> {
-        let token = self.token();
-        let token_alone = token.as_ref().map_or(Ok(true), |token| token.file.alone())?;
-        Ok(!token_alone || !self.file.alone()?)
+        Ok(!self.token.alone()? || !self.file.alone()?)
     }
 
     fn files(&self) -> Vec<FileKey> {
-        let token = self.token();
-        std::iter::once(self.key).chain(token.as_ref().map(|token| token.key)).collect()
+        std::iter::once(self.key).chain(self.token.key()).collect()
     }
 
     fn watched(&self) -> Option<BorrowedFd<'_>> {

@@ -11,6 +11,7 @@ mod handle;
 mod heap;
 mod memfd;
 mod slice;
+mod token;
 mod twin;
 mod udmabuf;
 

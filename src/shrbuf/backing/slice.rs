@@ -13,8 +13,10 @@ use super::super::error::ExportError;
 use super::super::export::{Access, ExportFlags};
 use super::super::memory::PlaneMemory;
 use super::Memory;
+use super::token::Token;
 use super::udmabuf::{Dmabuf, Udmabufs, duplicate};
 use crate::sys::fdinfo::{FdInfo, FileKey};
+use crate::sys::kcmp;
 use crate::sys::mapping::Mapping;
 use crate::sys::memfd::Memfd;
 
@@ -26,13 +28,13 @@ pub(in super::super) struct Slice {
     mapping: Mapping,
     udmabufs: Udmabufs,
     given: Mutex<Given>,
+    token: Token,
 }
 
 /// What was given out of it.
 #[derive(Debug, Default)]
 struct Given {
     dmabuf: Option<Dmabuf>,
-    token: Option<(Memfd, FileKey)>,
     /// Released: nothing is given out any more.
     gone: bool,
 }
@@ -47,7 +49,14 @@ impl Slice {
     ) -> io::Result<Self> {
         let mapping = fresh(file, offset, len)?;
         let (file, udmabufs) = (Arc::clone(file), udmabufs.clone());
-        Ok(Self { file, offset, mapping, udmabufs, given: Mutex::default() })
+        Ok(Self {
+            file,
+            offset,
+            mapping,
+            udmabufs,
+            given: Mutex::default(),
+            token: Token::default(),
+        })
     }
 
     fn given(&self) -> MutexGuard<'_, Given> {
@@ -68,20 +77,6 @@ impl Slice {
             }
         };
         duplicate(dmabuf.fd.as_fd(), cloexec)
-    }
-
-    fn export_token(&self, cloexec: bool) -> io::Result<OwnedFd> {
-        let flags = ExportFlags { access: Access::WriteOnly, cloexec }.open_flags();
-        let mut given = self.given();
-        let (token, _) = match &given.token {
-            Some(token) => token,
-            None => {
-                let token = Memfd::token(self.mapping.len())?;
-                let key = FileKey::own(token.own())?;
-                given.token.insert((token, key))
-            }
-        };
-        token.reopen(flags)
     }
 }
 
@@ -124,7 +119,9 @@ impl Memory for Slice {
     fn export(&self, flags: ExportFlags) -> Result<OwnedFd, ExportError> {
         Ok(match flags.access {
             Access::ReadOnly | Access::ReadWrite => self.export_dmabuf(flags.cloexec)?,
-            Access::WriteOnly | Access::Neither => self.export_token(flags.cloexec)?,
+            Access::WriteOnly | Access::Neither => {
+                self.token.export(self.mapping.len(), flags.cloexec)?
+            }
         })
     }
 
@@ -135,13 +132,18 @@ impl Memory for Slice {
         {
             return Ok(true);
         }
-        given.token.as_ref().map_or(Ok(false), |(token, _)| token.alone().map(|alone| !alone))
+        drop(given);
+        Ok(!self.token.alone()?)
+    }
+
+    fn is_kept_as(&self, tid: u32, fd: i32) -> Option<bool> {
+        let given = self.given();
+        kcmp::is_same_file(given.dmabuf.as_ref()?.fd.as_fd(), tid, fd).ok()
     }
 
     fn files(&self) -> Vec<FileKey> {
-        let given = self.given();
-        let dmabuf = given.dmabuf.as_ref().map(|dmabuf| dmabuf.key);
-        dmabuf.into_iter().chain(given.token.as_ref().map(|(_, key)| *key)).collect()
+        let dmabuf = self.given().dmabuf.as_ref().map(|dmabuf| dmabuf.key);
+        dmabuf.into_iter().chain(self.token.key()).collect()
     }
 
     /// Descriptors of a dma-buf make no event, and the file is everybody's.
