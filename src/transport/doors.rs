@@ -142,6 +142,11 @@ impl OpenFiles {
         }
     }
 
+    /// Whether only mappings may keep it open.
+    pub(super) fn lingers(&self, file: FileId) -> bool {
+        self.lock().get(&file).is_some_and(Doors::lingers)
+    }
+
     /// Files that only mappings may keep open.
     pub(super) fn lingering(&self) -> Vec<(FileId, Arc<MappedFile>)> {
         let files = self.lock();

@@ -15,10 +15,13 @@ use super::users::Kind;
 use crate::courier::Worker;
 use crate::shrbuf::arena::ArenaKind;
 
-/// How long a call waits for the close of a file that is in its way. The kernel tells of a `close(2)`
-/// on the mount after it has returned, so a program that opens the node again may be faster; before
-/// that it writes out what was written through a mapping, which takes its time on a busy machine.
-const CLOSING: Duration = Duration::from_secs(1);
+/// How long a call waits until the kernel tells of the close of a file that is in its way. It does so
+/// after `close(2)` on the mount has returned, so a program that opens the node again may be faster;
+/// before that it writes out what was written through a mapping, which takes its time on a busy machine.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// How long from then on it waits for the last mapping to go, which the kernel undoes later still.
+const UNMAPPING: Duration = Duration::from_secs(1);
 
 /// Whose job a close is, for the workers' fairness.
 const ROOT: u32 = 0;
@@ -141,10 +144,15 @@ pub(super) fn when_closed(
     node.see_off();
     let on = Arc::clone(node);
     node.services.workers.submit(uid, move |worker| {
-        let end = Instant::now() + CLOSING;
+        let mut end = Instant::now() + CLOSING;
+        let mut told = false;
         // Nobody tells when a swap that is being made is over, nor when the last of some mappings is
         // undone.
         while !on.is_open(other) && !on.files.await_closed(other, LOOK) && Instant::now() < end {
+            if !told && on.files.lingers(other) {
+                told = true;
+                end = Instant::now() + UNMAPPING;
+            }
             on.see_off();
         }
         then(worker);
