@@ -11,6 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+use super::maps;
+
 /// Names an inode as long as somebody holds it: mount and inode number, as fdinfo tells them.
 /// Numbers of memory files and dma-bufs are 64 bits wide and count up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,6 +132,24 @@ impl FileKey {
     }
 }
 
+/// Whether any process has a descriptor of this file, whose name on its mount begins with `name`. A look
+/// through all of `/proc`: milliseconds.
+#[must_use]
+pub fn has_anybody(file: FileIdentity, name: &str) -> bool {
+    let is_it = |pid: u32, entry: &fs::DirEntry| {
+        // The link's text spares a look into most; it proves nothing.
+        let link = fs::read_link(entry.path()).unwrap_or_default();
+        let named =
+            link.to_string_lossy().rsplit('/').next().is_some_and(|it| it.starts_with(name));
+        let fd = entry.file_name().to_str().and_then(|text| text.parse().ok());
+        named && fd.is_some_and(|fd| Seen::of(pid, fd).is_ok_and(|seen| seen.identity == file))
+    };
+    maps::processes().into_iter().any(|pid| {
+        let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| is_it(pid, &entry))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +207,20 @@ mod tests {
         fn any_bytes_are_fdinfo_or_refused(text in proptest::collection::vec(any::<u8>(), 0..256)) {
             let _ = FdInfo::parse(&text);
         }
+    }
+
+    #[test]
+    fn another_process_with_the_file_is_found() {
+        let file = crate::sys::memfd::Memfd::new(1).expect("a file");
+        let identity = FdInfo::own(file.own()).expect("it").identity;
+        assert!(!has_anybody(identity, "memfd:"), "this process does not count");
+        let given = file.own().try_clone_to_owned().expect("another");
+        let child = std::process::Command::new("sleep").arg("60").stdin(given).spawn();
+        let mut child = child.expect("a child");
+        assert!(has_anybody(identity, "memfd:"));
+        assert!(!has_anybody(identity, "other"));
+        child.kill().expect("it ends");
+        child.wait().expect("its end");
+        assert!(!has_anybody(identity, "memfd:"));
     }
 }

@@ -146,6 +146,9 @@ pub(super) fn when_closed(
     node.services.workers.submit(uid, move |worker| {
         let mut end = Instant::now() + CLOSING;
         let mut told = false;
+        if on.files.mapped(other).is_some_and(|mapped| mapped.is_open_anywhere()) {
+            return then(worker);
+        }
         // Nobody tells when a swap that is being made is over, nor when the last of some mappings is
         // undone.
         while !on.is_open(other) && !on.files.await_closed(other, LOOK) && Instant::now() < end {

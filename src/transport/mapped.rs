@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::fuse::Pages;
+use super::fuse::{self, Pages};
 use crate::device::Place;
 use crate::shrbuf::arena::Arena;
 use crate::shrbuf::{AllocError, Buffer, Owner, PlaneMemory};
-use crate::sys::fdinfo::{FileIdentity, Seen};
+use crate::sys::fdinfo::{self, FileIdentity, Seen};
 
 /// Bytes that are copied in one go.
 const PIECE: usize = 1 << 20;
@@ -86,6 +86,11 @@ impl MappedFile {
             return false;
         };
         Seen::of(tid, fd).is_ok_and(|seen| seen.identity == opened.file)
+    }
+
+    /// Whether any process has a descriptor of it; one that is in a socket is not seen.
+    pub(super) fn is_open_anywhere(&self) -> bool {
+        self.opened().is_some_and(|opened| fdinfo::has_anybody(opened.file, fuse::NAME))
     }
 
     /// Gives back cached pages of buffers that are gone. It may wait for the mount's thread.

@@ -30,13 +30,16 @@ const ROOT_MODE: u32 = 0o040_700;
 /// The longest file, in bytes: the kernel's own bound (`MAX_LFS_FILESIZE`) less the last page.
 const LONGEST: u64 = i64::MAX as u64 - 0xffff;
 
+/// How the names of all files begin.
+pub const NAME: &str = "shrbuf-";
+
 /// How a file is called on the mount: seen by people, in `/proc/<pid>/maps` and `/proc/<pid>/fd`.
 pub(super) fn name(nodeid: u64) -> String {
-    format!("shrbuf-{nodeid}")
+    format!("{NAME}{nodeid}")
 }
 
 fn nodeid_of(name: &[u8]) -> Option<u64> {
-    let nodeid = std::str::from_utf8(name).ok()?.strip_prefix("shrbuf-")?.parse().ok()?;
+    let nodeid = std::str::from_utf8(name).ok()?.strip_prefix(NAME)?.parse().ok()?;
     (self::name(nodeid).as_bytes() == name).then_some(nodeid)
 }
 

@@ -31,6 +31,7 @@ mod pieces;
 
 pub use cache::Pages;
 pub use exports::{Exports, ExportsError};
+pub use files::NAME;
 pub use lasting::LastingMount;
 
 use std::ffi::{CString, NulError};
