@@ -23,12 +23,13 @@ pub fn check(cmd: u32, errno: Errno) {
 /// Besides `ENOTTY`, `EINVAL`, and `EBUSY` for a lower priority.
 fn own(cmd: u32) -> &'static [Errno] {
     use Errno::{
-        EACCES, EAGAIN, EBUSY, EFAULT, EIO, ENOBUFS, ENOENT, ENOMEM, ENOSPC, EPIPE, ERANGE,
+        EACCES, EAGAIN, EBADR, EBUSY, EFAULT, EIO, ENOBUFS, ENOENT, ENOMEM, ENOSPC, EPIPE, ERANGE,
     };
     match cmd {
         VIDIOC_REQBUFS => &[ENOMEM],
         VIDIOC_CREATE_BUFS => &[ENOMEM, ENOBUFS],
-        VIDIOC_QBUF | VIDIOC_PREPARE_BUF => &[EBUSY, EFAULT, EIO, ENOMEM],
+        VIDIOC_QBUF => &[EBADR, EBUSY, EFAULT, EIO, ENOMEM],
+        VIDIOC_PREPARE_BUF => &[EBUSY, EFAULT, EIO, ENOMEM],
         VIDIOC_DQBUF => &[EAGAIN, EBUSY, EIO, EPIPE],
         VIDIOC_EXPBUF => &[EBUSY],
         VIDIOC_STREAMON => &[EIO],

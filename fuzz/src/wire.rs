@@ -250,8 +250,11 @@ fn message(bytes: &mut Bytes<'_>, unique: u64) -> Vec<u8> {
     }
     let mut message = frame(opcode, unique, node.into(), extensions, &body);
     if kind & 4 != 0 {
-        let place = usize::from(bytes.byte()) % message.len();
-        message[place] = bytes.byte();
+        let (place, value) = (usize::from(bytes.byte()) % message.len(), bytes.byte());
+        // The kernel gives no number twice.
+        if !(8..16).contains(&place) {
+            message[place] = value;
+        }
     }
     if kind & 8 != 0 {
         message.truncate(usize::from(bytes.byte()));
