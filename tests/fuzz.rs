@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    dead_code,
     unreachable_pub,
     reason = "this is test code, and a part of another crate"
 )]

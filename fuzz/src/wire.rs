@@ -102,7 +102,7 @@ impl Handler for Server {
     fn ioctl(&self, header: &Header, request: &Ioctl<'_>, reply: IoctlReply) {
         let piece = Piece { base: request.arg, len: u64::from(request.cmd >> 16 & 0x3fff) };
         match self.how(header) {
-            How::Now if header.nodeid % 8 == 0 => sent(reply.retry(&[piece], &[piece; 3])),
+            How::Now if header.nodeid.is_multiple_of(8) => sent(reply.retry(&[piece], &[piece; 3])),
             How::Now => sent(reply.ok(-1, request.data)),
             How::TooMuch => sent(reply.retry(&[piece; 200], &[piece; 57])),
             How::Refuse => sent(reply.error(Errno::ENOTTY)),
