@@ -286,36 +286,69 @@ pub fn run(bytes: &[u8]) {
     stand.end();
 }
 
+/// A step that is an ioctl of the first file.
+const CALL: u8 = 14;
+
+fn place(cmd: u32) -> u8 {
+    TABLE.iter().position(|row| row.cmd == cmd).unwrap_or_default() as u8
+}
+
+/// `QBUF` of one index; `device` is the run's first byte, `fits` says which memory.
+fn queued(device: u8, fits: u8, index: u8) -> Vec<u8> {
+    let mut seed = vec![CALL, place(VIDIOC_QBUF)];
+    // Words 2, 18 and 16 of a v4l2_buffer, and 0 to 2 of a v4l2_plane: bytesused, length, m.
+    let plane = |at: [u8; 3], bytesused: u32| {
+        let [low, high, ..] = bytesused.to_le_bytes();
+        [&[at[0], 0xff, low, high, 0, 0][..], &[at[1], 0xfd, 1, at[2], 1]].concat()
+    };
+    if device & 2 == 0 {
+        seed.extend([fits | (4 * call::PATCH), 0, index]);
+        seed.extend(plane([2, 18, 16], 512)); // YUYV, 16x16
+    } else {
+        seed.extend([fits | call::PATCH, 0, index, 6]);
+        seed.extend(plane([0, 1, 2], 256)); // NM12, 16x16
+        seed.extend(plane([16, 17, 18], 128));
+    }
+    seed
+}
+
+/// Buffers of a kind of memory go round, and stop.
+fn stream(device: u8, memory: u8) -> Vec<u8> {
+    let fits = call::FITS | memory;
+    let array = |count: u8| (device & 2 != 0).then_some(count);
+    let mut seed = vec![device, CALL, place(VIDIOC_REQBUFS), fits | call::PATCH, 0, 3];
+    (0..3).for_each(|index| seed.extend(queued(device, fits, index)));
+    seed.extend([CALL, place(VIDIOC_STREAMON), call::FITS]);
+    seed.extend([CALL, place(VIDIOC_DQBUF), fits | call::WAITS]);
+    seed.extend(array(0));
+    for index in 0..3 {
+        seed.extend([0, 6]); // an interval and a half
+        seed.extend([CALL, place(VIDIOC_DQBUF), fits]);
+        seed.extend(array(0));
+        seed.extend(queued(device, fits, index));
+        seed.extend([6, 0x41]); // poll
+    }
+    seed.extend([CALL, place(VIDIOC_EXPBUF), call::FITS]);
+    seed.extend([CALL, place(VIDIOC_STREAMOFF), call::FITS]);
+    seed
+}
+
 /// Streams of each kind of memory on each kind of device, `read` and `write`, and each ioctl.
 pub fn seeds() -> Seeds {
-    const CALL: u8 = 14;
-    let place = |cmd| TABLE.iter().position(|row| row.cmd == cmd).unwrap_or_default() as u8;
     let mut seeds = Seeds::new();
     for device in 0..4 {
         for (name, memory) in [("mmap", 0), ("userptr", call::USERPTR), ("dmabuf", call::DMABUF)] {
-            let fits = call::FITS | memory;
-            let mut seed = vec![device, CALL, place(VIDIOC_REQBUFS), fits | call::PATCH, 0, 3];
-            for index in 0..3 {
-                // Index, bytes used and length of a plane; for more than one, in the array.
-                let put = [CALL, place(VIDIOC_QBUF), fits | (4 * call::PATCH), 0, index];
-                seed.extend(put);
-                seed.extend([2, 0xfd, 1, 18, 0xfd, 1, 16, 1]);
-                if device >= 2 {
-                    seed.extend([6, 0, 0xfd, 1, 1, 0xfd, 1, 2, 1, 16, 0xfd, 1, 17, 0xfd, 1, 18, 0]);
-                }
-            }
-            seed.extend([CALL, place(VIDIOC_STREAMON), call::FITS]);
-            seed.extend([CALL, place(VIDIOC_DQBUF), fits | call::WAITS]);
-            for _ in 0..3 {
-                seed.extend([0, 4, CALL, place(VIDIOC_DQBUF), fits]);
-                seed.extend([2, 0, 6, 0x41]);
-            }
-            seed.extend([CALL, place(VIDIOC_EXPBUF), call::FITS]);
-            seed.extend([CALL, place(VIDIOC_STREAMOFF), call::FITS]);
-            seeds.push((format!("stream-{name}-{device}"), seed));
+            seeds.push((format!("stream-{name}-{device}"), stream(device, memory)));
         }
-        let io = [device, 2, 0xfd, 2, 0, 4, 0xfd, 1, 0, 0, 8, 2, 100, 0, 4, 100, 0, 6, 0x41, 10];
-        seeds.push((format!("io-{device}"), io.to_vec()));
+        let mut io = vec![device];
+        let size = [0xff, 0, 2, 0, 0];
+        for waits in [0, 1] {
+            io.push(2 * (1 + device % 2)); // read of a camera, write to a display
+            io.extend(size);
+            io.extend([waits, 0, 4]); // and time
+        }
+        io.extend([6, 0x41, 10]); // poll, close
+        seeds.push((format!("io-{device}"), io));
         for (place, row) in TABLE.iter().enumerate() {
             let shape = call::FITS | call::WAITS | call::PATCH;
             let seed = vec![device, CALL, place as u8, shape, 3, 1, 1, 0, 5];
