@@ -104,6 +104,10 @@ mapping = "copies"
         "[[device]]\nname = \"a\"\nrole = \"output\"\nmodes = [\"YUYV:15x15@0/1\"]\n",
         "[[device]]\nname = \"a\"\nrole = \"capture\"\nsource = { file = \"none.raw\" }\n",
         "[[device]]\nname = \"a\"\nrole = \"capture\"\nmodes = 3\n",
+        // Short ones: what is changed in them is mostly a mode.
+        "device=[{name='a',role='output',modes=['NV12:8x8@5/1']}]",
+        "device=[{name='a',role='capture',modes=['YUYV:8x8@5','GREY:9x9@5']}]",
+        "device=[{name='a',role='output',multiplanar=true,modes=['NM12:8x8@5']}]",
         "device = [{ name = 'a', role = 'output' }, { name = 'a', role = 'output' }]",
     ];
     let named = texts.iter().enumerate().map(|(place, text)| (place.to_string(), text));

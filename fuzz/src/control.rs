@@ -97,7 +97,8 @@ impl Node for DoubleNode {
     }
 }
 
-/// The first byte says who asks and how many descriptors come; a connection's bytes follow.
+/// The first byte says who asks, how many descriptors come, and whether the first line is root's
+/// all the same; a connection's bytes follow.
 pub fn run(bytes: &[u8]) {
     let Some((first, bytes)) = bytes.split_first() else { return };
     let viewer = if first & 1 == 0 { Viewer::Privileged } else { Viewer::User(1000) };
@@ -115,6 +116,8 @@ pub fn run(bytes: &[u8]) {
             Ok((line, none)) => {
                 read += line.len() + 1;
                 assert!(line.len() < LONGEST_REQUEST && none.is_empty());
+                let roots = first & 16 != 0 && read == line.len() + 1;
+                let viewer = if roots { Viewer::Privileged } else { viewer };
                 answered(&supervisor, viewer, &line, first / 2 % 4);
             }
             Err(LineError::Closed) => {
@@ -180,6 +183,11 @@ pub fn seeds() -> Seeds {
     };
     let mut seeds: Seeds = lines.iter().enumerate().map(one).collect();
     seeds.push(("all".into(), [b"\0", lines.join("\n").as_bytes(), b"\n"].concat()));
+    // What a user can do to a node that is there.
+    for (name, line) in [("remove", lines[9]), ("picture", lines[4]), ("rows", lines[3])] {
+        let lines = [lines[6], line].join("\n");
+        seeds.push((format!("user-{name}"), [b"\x11", lines.as_bytes(), b"\n"].concat()));
+    }
     seeds.push(("user".into(), [b"\x01", lines.join("\n").as_bytes(), b"\n"].concat()));
     seeds
 }
