@@ -104,6 +104,12 @@ mapping = "copies"
         "[[device]]\nname = \"a\"\nrole = \"output\"\nmodes = [\"YUYV:15x15@0/1\"]\n",
         "[[device]]\nname = \"a\"\nrole = \"capture\"\nsource = { file = \"none.raw\" }\n",
         "[[device]]\nname = \"a\"\nrole = \"capture\"\nmodes = 3\n",
+        "device=[{name='a',role='output',modes=['NV12:8x9@5']}]",
+        "device=[{name='a',role='output',modes=['YUYV:9x8@5']}]",
+        "device=[{name='a',role='output',modes=['NM12:8x8@5']}]",
+        "device=[{name='a',role='output',modes=['GREY:16385x8@5']}]",
+        "device=[{name='a',role='output',modes=['RGB3:16384x16384@5']}]",
+        "device=[{name='a',role='output',card='more than the thirty-one bytes of a card'}]",
         // Short ones: what is changed in them is mostly a mode.
         "device=[{name='a',role='output',modes=['NV12:8x8@5/1']}]",
         "device=[{name='a',role='capture',modes=['YUYV:8x8@5','GREY:9x9@5']}]",
