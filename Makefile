@@ -15,9 +15,11 @@ PROGRAMS := target/programs
 # The guest of tools/oracle and tools/compliance-table.
 export SANDBOX ?= $(SHRBUF) sandbox --engine qemu
 
-# How often a property is tried by `make fuzz`, and how often each engine is started by `make bench`.
-ROUNDS ?= 200000
-RUNS   ?= 20
+# How long each target is fuzzed by `make fuzz`, how often a property is tried by `make properties`,
+# and how often each engine is started by `make bench`.
+SECONDS ?= 60
+ROUNDS  ?= 200000
+RUNS    ?= 20
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -45,10 +47,13 @@ oracle: build programs ## prove the test programs on the kernel's own driver viv
 lint: headers ## format, clippy, documentation, licences, shell, C and Go: everything without a warning
 	@HEADERS=$(HEADERS)/usr/include tools/lint
 
-fuzz: ready ## feed the readers of foreign bytes ROUNDS random inputs each (default 200000)
+fuzz: ready ## what hostile callers could send, SECONDS a target (default 60), guided by the code that it reaches
+	@tools/fuzz $(SECONDS)
+
+properties: ready ## the tests with random input in the readers of foreign bytes, ROUNDS inputs each (default 200000)
 	@mkdir -p target
-	@PROPTEST_CASES=$(ROUNDS) cargo test --locked --release --workspace --lib --bins any_bytes | tee target/fuzz.log
-	@grep -q '^test .*any_bytes.* ok$$' target/fuzz.log || { echo 'fuzz: there was no such test'; exit 1; }
+	@PROPTEST_CASES=$(ROUNDS) cargo test --locked --release --workspace --lib --bins any_bytes | tee target/properties.log
+	@grep -q '^test .*any_bytes.* ok$$' target/properties.log || { echo 'properties: there was no such test'; exit 1; }
 
 bench: ready ## what the nodes cost and what that is made of, beside vivid and v4l2loopback; RUNS sandboxes of each engine (default 20)
 	@cargo build --locked --release --workspace --bins --example memo
@@ -70,4 +75,4 @@ headers: ready
 programs: headers
 	@$(MAKE) -s -C tests/programs HEADERS=$(HEADERS)/usr/include OUT=$(abspath $(PROGRAMS))
 
-.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz bench ready build headers programs
+.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz properties bench ready build headers programs

@@ -57,7 +57,8 @@ fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
 }
 
 fn rust_files() -> Vec<PathBuf> {
-    ["src", "cli", "crates", "tests"].iter().flat_map(|folder| files(folder, &[".rs"])).collect()
+    let folders = ["src", "cli", "crates", "tests", "fuzz/src", "fuzz/targets"];
+    folders.iter().flat_map(|folder| files(folder, &[".rs"])).collect()
 }
 
 /// Lines of a program that are no comment, with their numbers.

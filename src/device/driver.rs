@@ -27,8 +27,8 @@ pub(super) enum End {
 /// What there is between `STREAMON` and `STREAMOFF`.
 pub(super) struct Stream {
     pub(super) pace: Pace,
-    /// The frame that is due next.
-    pub(super) next: u32,
+    /// The frame that is due next, counted as [`Pace`] counts.
+    pub(super) next: u64,
     /// Capture: the source has no more frames.
     pub(super) ended: bool,
     /// Capture: buffers that need no filling again ([`FrameSource::fills_once`]).

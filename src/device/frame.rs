@@ -112,10 +112,12 @@ impl Device {
         if now_ns < due {
             return Step::Wait(due);
         }
-        let sequence = stream.pace.latest(now_ns);
-        self.counts.dropped += u64::from(sequence.wrapping_sub(stream.next));
-        stream.next = sequence.wrapping_add(1);
-        let frame = Frame { sequence, timestamp_ns: stream.pace.due_ns(sequence) };
+        let number = stream.pace.latest(now_ns);
+        self.counts.dropped =
+            self.counts.dropped.saturating_add(number.saturating_sub(stream.next));
+        stream.next = number.saturating_add(1);
+        let sequence = (number & u64::from(u32::MAX)) as u32;
+        let frame = Frame { sequence, timestamp_ns: stream.pace.due_ns(number) };
         let after = stream.pace.due_ns(stream.next);
         self.events.frame_sync(sequence, now_ns);
         let job = match self.driver.end {

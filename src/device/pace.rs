@@ -6,12 +6,13 @@ const NS_PER_SECOND: u128 = 1_000_000_000;
 
 /// The pace of a stream. Frame 0 is due at once, frame n n intervals later. What nobody had a
 /// buffer for is not made up for: the number goes on with the clock, so a program sees from
-/// `v4l2_buffer.sequence` how many it has missed.
+/// `v4l2_buffer.sequence` how many it has missed. Numbers here have 64 bits: those of
+/// `v4l2_buffer.sequence`, their lower half, come again after 49 days of 1000 frames a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// When frame `base` is due.
     start_ns: u64,
-    base: u32,
+    base: u64,
     interval: Interval,
 }
 
@@ -24,8 +25,8 @@ impl Pace {
 
     /// The nominal time of a frame.
     #[must_use]
-    pub fn due_ns(&self, sequence: u32) -> u64 {
-        let frames = u128::from(sequence.wrapping_sub(self.base));
+    pub fn due_ns(&self, number: u64) -> u64 {
+        let frames = u128::from(number.saturating_sub(self.base));
         let offset = frames * NS_PER_SECOND * u128::from(self.interval.numerator)
             / u128::from(self.interval.denominator.max(1));
         self.start_ns.saturating_add(u64::try_from(offset).unwrap_or(u64::MAX))
@@ -33,26 +34,25 @@ impl Pace {
 
     /// The last frame that is due by `now_ns`; the base where none is yet.
     #[must_use]
-    pub fn latest(&self, now_ns: u64) -> u32 {
+    pub fn latest(&self, now_ns: u64) -> u64 {
         let passed = u128::from(now_ns.saturating_sub(self.start_ns));
         let interval = NS_PER_SECOND * u128::from(self.interval.numerator.max(1));
         // One more nanosecond, since due_ns() rounds down.
         let frames =
             ((passed + 1) * u128::from(self.interval.denominator)).saturating_sub(1) / interval;
-        // Sequence numbers are 32 bits and wrap around.
-        self.base.wrapping_add((frames & u128::from(u32::MAX)) as u32)
+        self.base.saturating_add(u64::try_from(frames).unwrap_or(u64::MAX))
     }
 
     /// Another interval from `now_ns` on (`VIDIOC_S_PARM` while streaming): `next` is due one new
     /// interval after the frame before it was, or at once where that has passed.
-    pub fn change(&mut self, next: u32, now_ns: u64, interval: Interval) {
+    pub fn change(&mut self, next: u64, now_ns: u64, interval: Interval) {
         if next == self.base {
             // No frame has been due yet: the first one comes when it would have come.
             self.interval = interval;
             return;
         }
-        let last = self.due_ns(next.wrapping_sub(1)).min(now_ns);
-        *self = Self { start_ns: last, base: next.wrapping_sub(1), interval };
+        let last = next.saturating_sub(1);
+        *self = Self { start_ns: self.due_ns(last).min(now_ns), base: last, interval };
     }
 }
 
@@ -81,6 +81,20 @@ mod tests {
                 assert_eq!(pace.latest(due - 1), sequence - 1, "before it");
             }
         }
+    }
+
+    /// Whoever is told that the next frame was due long ago asks again at once, for ever.
+    #[test]
+    fn numbers_beyond_32_bits_have_their_own_time() {
+        let mut pace = Pace::start(0, THIRTY);
+        for number in [u64::from(u32::MAX), 1 << 32, (1 << 32) + 1, 1 << 33] {
+            let due = pace.due_ns(number);
+            assert_eq!(pace.latest(due), number);
+            assert!(pace.due_ns(number + 1) > due);
+        }
+        let due = pace.due_ns(1 << 32);
+        pace.change((1 << 32) + 1, due, Interval { numerator: 1, denominator: 10 });
+        assert_eq!(pace.due_ns((1 << 32) + 1), due + 100_000_000);
     }
 
     #[test]

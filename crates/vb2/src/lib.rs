@@ -110,7 +110,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 extern crate std;
 
 mod allocate;
@@ -122,6 +122,9 @@ mod error;
 mod export;
 mod fileio;
 pub mod flags;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod info;
 mod kind;
 mod ops;

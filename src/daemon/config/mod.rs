@@ -104,14 +104,26 @@ impl Config {
         folder: &Path,
         in_use: InUse<'_>,
     ) -> Result<Self, ConfigError> {
-        let raw: RawConfig =
-            toml::from_str(text).map_err(|error| place::of_syntax(text, file, &error))?;
         let mut paths = Paths::new(folder);
-        let config =
-            check::config(raw, &mut paths, in_use).map_err(|fault| at(text, file, fault))?;
+        let config = Self::parse_with(text, file, &mut paths, in_use)?;
         // Nothing is wrong, so that what a sink wrote before may go.
         paths.empty_sinks().map_err(|fault| at(text, file, fault))?;
         Ok(config)
+    }
+
+    /// The same, with the files that it names from elsewhere.
+    ///
+    /// # Errors
+    /// [`ConfigError`] at the first thing that is wrong.
+    pub fn parse_with(
+        text: &str,
+        file: &str,
+        files: &mut dyn files::Files,
+        in_use: InUse<'_>,
+    ) -> Result<Self, ConfigError> {
+        let raw: RawConfig =
+            toml::from_str(text).map_err(|error| place::of_syntax(text, file, &error))?;
+        check::config(raw, files, in_use).map_err(|fault| at(text, file, fault))
     }
 }
 

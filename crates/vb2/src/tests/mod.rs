@@ -5,15 +5,18 @@
 
 mod access;
 mod allocate;
+mod bytes;
 mod contents;
 mod dequeue;
 mod errors;
 mod fields;
 mod fileio;
+mod found;
 mod import;
 mod invariants;
 mod model;
 mod owner;
+mod pair;
 mod poll;
 mod random;
 mod rig;
