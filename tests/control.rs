@@ -399,6 +399,18 @@ fn what_a_killed_daemon_left_is_no_hindrance() {
     assert_eq!(machine.left(), ["run/control.sock"]);
 }
 
+/// Whoever may make files beside the socket doesn't have root write into others.
+#[test]
+fn a_lock_that_is_a_link_is_not_followed() {
+    let machine = Machine::new();
+    let theirs = machine.at("theirs");
+    fs::write(&theirs, "theirs").unwrap();
+    std::os::unix::fs::symlink(&theirs, machine.at("run/control.sock.lock")).unwrap();
+    let error = machine.start(&machine.options()).unwrap_err().to_string();
+    assert!(error.contains("open ") && error.contains("control.sock.lock"), "{error}");
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
+}
+
 #[test]
 fn a_daemon_that_can_t_start_leaves_nothing() {
     let machine = Machine::new();
