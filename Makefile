@@ -47,6 +47,9 @@ fuzz: ready ## feed the readers of foreign bytes ROUNDS random inputs each (defa
 	@PROPTEST_CASES=$(ROUNDS) cargo test --locked --release --workspace --lib --bins any_bytes | tee target/fuzz.log
 	@grep -q '^test .*any_bytes.* ok$$' target/fuzz.log || { echo 'fuzz: there was no such test'; exit 1; }
 
+mutants: headers ## single defects, each of which must turn a named test to FAIL; MUTANTS='cloexec limit' takes those only
+	@HEADERS=$(HEADERS)/usr/include tools/mutants $(MUTANTS)
+
 bench: ready ## what the nodes cost and what that is made of, and RUNS sandboxes of each engine (default 20) beside a bare boot
 	@cargo build --locked --release --workspace --bins --example memo
 	@tools/bench-nodes $(TARGET)/release/shrbuf $(TARGET)/release/examples/memo
@@ -66,4 +69,4 @@ headers: ready
 programs: headers
 	@$(MAKE) -s -C tests/programs HEADERS=$(HEADERS)/usr/include OUT=$(abspath $(PROGRAMS))
 
-.PHONY: help setup demo test test-qemu oracle lint fuzz bench ready build headers programs
+.PHONY: help setup demo test test-qemu oracle lint fuzz mutants bench ready build headers programs

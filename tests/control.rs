@@ -155,7 +155,10 @@ fn a_picture_comes_as_a_sealed_file() {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, b"\x89PNG picture");
-    assert!(file.write_all(b"x").is_err() && file.set_len(0).is_err());
+    assert!(file.write_all(b"x").is_err(), "it can't grow");
+    assert!(file.set_len(0).is_err(), "nor shrink");
+    std::io::Seek::rewind(&mut file).unwrap();
+    assert!(file.write_all(b"x").is_err(), "nor change");
 }
 
 /// Who is not root sees what is theirs.
