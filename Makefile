@@ -55,6 +55,9 @@ properties: ready ## the tests with random input in the readers of foreign bytes
 	@PROPTEST_CASES=$(ROUNDS) cargo test --locked --release --workspace --lib --bins any_bytes | tee target/properties.log
 	@grep -q '^test .*any_bytes.* ok$$' target/properties.log || { echo 'properties: there was no such test'; exit 1; }
 
+mutants: headers ## single defects, each of which must turn a named test to FAIL; MUTANTS='cloexec limit' takes those only
+	@HEADERS=$(HEADERS)/usr/include tools/mutants $(MUTANTS)
+
 bench: ready ## what the nodes cost and what that is made of, beside vivid and v4l2loopback; RUNS sandboxes of each engine (default 20)
 	@cargo build --locked --release --workspace --bins --example memo
 	@tools/bench-nodes $(TARGET)/release/shrbuf $(TARGET)/release/examples/memo
@@ -75,4 +78,4 @@ headers: ready
 programs: headers
 	@$(MAKE) -s -C tests/programs HEADERS=$(HEADERS)/usr/include OUT=$(abspath $(PROGRAMS))
 
-.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz properties bench ready build headers programs
+.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz properties mutants bench ready build headers programs

@@ -155,7 +155,10 @@ fn a_picture_comes_as_a_sealed_file() {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, b"\x89PNG picture");
-    assert!(file.write_all(b"x").is_err() && file.set_len(0).is_err());
+    assert!(file.write_all(b"x").is_err(), "it can't grow");
+    assert!(file.set_len(0).is_err(), "nor shrink");
+    std::io::Seek::rewind(&mut file).unwrap();
+    assert!(file.write_all(b"x").is_err(), "nor change");
 }
 
 /// Who is not root sees what is theirs.
@@ -397,6 +400,18 @@ fn what_a_killed_daemon_left_is_no_hindrance() {
     let error = machine.start(&machine.options()).unwrap_err().to_string();
     assert!(error.contains("is no socket"), "{error}");
     assert_eq!(machine.left(), ["run/control.sock"]);
+}
+
+/// Whoever may make files beside the socket doesn't have root write into others.
+#[test]
+fn a_lock_that_is_a_link_is_not_followed() {
+    let machine = Machine::new();
+    let theirs = machine.at("theirs");
+    fs::write(&theirs, "theirs").unwrap();
+    std::os::unix::fs::symlink(&theirs, machine.at("run/control.sock.lock")).unwrap();
+    let error = machine.start(&machine.options()).unwrap_err().to_string();
+    assert!(error.contains("open ") && error.contains("control.sock.lock"), "{error}");
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
 }
 
 #[test]

@@ -91,6 +91,18 @@ fn what_is_not_ours_is_neither_replaced_nor_removed() {
     assert_eq!(fs::read_to_string(machine.at("dev/file")).unwrap(), "theirs");
 }
 
+/// A link is looked at, not what it leads to.
+#[test]
+fn a_link_that_leads_nowhere_is_not_replaced() {
+    let machine = Machine::new(&[256]);
+    let links = machine.links();
+    symlink("/nowhere", machine.at("dev/video-sim")).unwrap();
+    let error = up(&links, "video-sim", 256).unwrap_err();
+    assert!(error.contains("a link to /nowhere"), "{error}");
+    links.withdraw("video-sim", 256);
+    assert_eq!(machine.leads("video-sim").unwrap(), Path::new("/nowhere"));
+}
+
 /// Someone put something of their own in the place of our link.
 #[test]
 fn a_name_that_was_taken_over_stays() {

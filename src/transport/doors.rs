@@ -190,3 +190,75 @@ impl OpenFiles {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shrbuf::arena::Arena;
+    use crate::shrbuf::{Backings, Limits, Registry};
+
+    const ONE: FileId = FileId(1);
+    const OTHER: FileId = FileId(2);
+
+    fn both() -> OpenFiles {
+        let files = OpenFiles::default();
+        files.opened(ONE);
+        files.opened(OTHER);
+        files
+    }
+
+    /// What can be mapped of a file, made where there is none yet.
+    fn mapped(files: &OpenFiles, file: FileId) -> Option<Arc<MappedFile>> {
+        let make = || {
+            let registry = Registry::new(Limits::default(), Backings::memfd());
+            Ok::<_, ()>(MappedFile::new(Arena::copies(&registry)))
+        };
+        files.mapped_or(file, make).expect("it can be made")
+    }
+
+    /// Whoever maps all of an arena sees all buffers in it.
+    #[test]
+    fn each_file_has_an_arena_of_its_own() {
+        let files = both();
+        let [one, other] = [ONE, OTHER].map(|file| mapped(&files, file).expect("an arena"));
+        assert!(!Arc::ptr_eq(&one, &other));
+        for (file, its) in [(ONE, one), (OTHER, other)] {
+            assert!(Arc::ptr_eq(&mapped(&files, file).expect("as before"), &its));
+            assert!(Arc::ptr_eq(&files.mapped(file).expect("as before"), &its));
+        }
+        assert!(mapped(&files, FileId(3)).is_none(), "nobody has it open");
+        files.opened(FileId(3));
+        files.will_not_map(FileId(3));
+        assert!(mapped(&files, FileId(3)).is_none(), "it never maps");
+    }
+
+    #[test]
+    fn a_file_is_open_by_any_door_and_by_its_mappings() {
+        let files = both();
+        assert!(matches!(files.leave(ONE, Door::Cuse), Left::Nothing), "never mapped");
+        assert!(files.await_closed(ONE, Duration::ZERO));
+        let its = mapped(&files, OTHER).expect("an arena");
+        assert!(files.enter(OTHER) && !files.enter(OTHER), "the second door is one");
+        assert!(matches!(files.leave(OTHER, Door::Cuse), Left::Open));
+        let Left::Mappings(left) = files.leave(OTHER, Door::Fuse) else {
+            panic!("somebody may map it")
+        };
+        assert!(Arc::ptr_eq(&left, &its));
+        assert!(!files.await_closed(OTHER, Duration::ZERO));
+        assert_eq!(files.lingering().len(), 1);
+    }
+
+    #[test]
+    fn a_file_is_closed_once() {
+        let files = both();
+        mapped(&files, ONE).expect("an arena");
+        assert!(!files.begin_close(ONE), "it has a descriptor");
+        assert!(matches!(files.leave(ONE, Door::Cuse), Left::Mappings(_)));
+        assert!(files.begin_close(ONE));
+        assert!(!files.begin_close(ONE), "somebody does so already");
+        assert!(files.lingering().is_empty());
+        assert!(!files.await_closed(ONE, Duration::ZERO));
+        files.forget(ONE);
+        assert!(files.await_closed(ONE, Duration::ZERO));
+    }
+}

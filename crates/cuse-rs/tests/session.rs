@@ -244,6 +244,19 @@ fn a_message_without_a_header_is_skipped() {
     assert_eq!((sent.len(), sent[0][8]), (1, 6));
 }
 
+/// What its own header doesn't count is no part of a message, so it is none.
+#[test]
+fn a_message_of_another_length_than_it_says_is_skipped() {
+    let body = "02800000 00000000";
+    for said in ["2c000000", "2f000000", "31000000"] {
+        let (script, session) = file_system();
+        script.message(&request(said, "0e000000", 4, body)).message(&open(6)).end();
+        session.serve(&Nothing).expect("the end");
+        let sent = script.sent();
+        assert_eq!((sent.len(), sent[0][8]), (1, 6), "{said}");
+    }
+}
+
 /// Extensions lie behind the body, and are none of it.
 #[test]
 fn what_follows_a_body_is_left_out() {

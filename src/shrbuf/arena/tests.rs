@@ -181,3 +181,24 @@ fn twins_are_charged_once_and_leave_nothing() {
     assert_eq!(registry.accounting(), crate::shrbuf::Accounting::default());
     assert_eq!((registry.charged_to_uid(1000).bytes, blocks()), (0, 0));
 }
+
+/// Whoever maps what was let go of would else see the next one's frames.
+#[test]
+fn a_place_is_not_used_again_while_it_is_mapped() {
+    let page = page_size() as u64;
+    // Two pages a buffer, the one behind it included.
+    let places = Mutex::new(Places::new(LONGEST_FRAME..LONGEST_FRAME + 4 * page));
+    let arena = Arena { registry: registry(), pages: None, places };
+    let first = arena.allocate(&OWNER, 1).expect("a buffer");
+    let kept = range(&arena, &first);
+    arena.looked(std::slice::from_ref(&kept), true);
+    drop(first);
+    for round in 0..3 {
+        let next = arena.allocate(&OWNER, 1).expect("a buffer");
+        assert_eq!(range(&arena, &next).start, kept.start + 2 * page, "round {round}");
+        assert!(arena.allocate(&OWNER, 1).is_err(), "round {round}: there is no other place");
+    }
+    arena.unmapped();
+    let last = arena.allocate(&OWNER, 1).expect("a buffer");
+    assert_eq!(range(&arena, &last), kept);
+}

@@ -96,6 +96,25 @@ fn the_table_tells_state_owner_and_counts() {
     drop(live);
 }
 
+/// Rows are shown to everybody, the processes behind them to their own user.
+#[test]
+fn a_table_for_a_user_has_no_holders_of_others() {
+    let registry = registry(Backings::memfd());
+    let buffer = registry.allocate(&OWNER, 1).expect("a buffer");
+    let export = export(&buffer, Access::ReadOnly);
+    let mut child = std::process::Command::new("sleep");
+    let mut child = child.arg("60").stdin(export).spawn().expect("a child");
+    let own = nix::unistd::getuid().as_raw();
+    let rows = [(Viewer::Uid(own), true), (Viewer::Uid(own + 1), false), (Viewer::Root, true)];
+    let shown = rows.map(|(viewer, _)| {
+        let table = registry.table(viewer);
+        table.len() == 1 && table[0].holders.iter().any(|holder| holder.pid == child.id())
+    });
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    assert_eq!(shown, rows.map(|(_, expected)| expected));
+}
+
 /// Threads that get, put, export and import at the same time: the sums come out.
 #[test]
 fn counts_add_up_under_threads() {
