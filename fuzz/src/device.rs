@@ -40,6 +40,7 @@ fn registry() -> &'static Arc<Registry> {
         node_bytes: BYTES,
         uid_buffers: 96,
         uid_bytes: BYTES,
+        uid_orphaned_bytes: BYTES / 2,
     };
     let heap = || Backings::only(Arc::new(Heap::default()));
     REGISTRY.get_or_init(|| Registry::new(limits, heap()))

@@ -193,6 +193,7 @@ impl OpenFiles {
 
 #[cfg(test)]
 mod tests {
+    use super::super::users::{Kind, UserLimits, Users};
     use super::*;
     use crate::shrbuf::arena::Arena;
     use crate::shrbuf::{Backings, Limits, Registry};
@@ -202,8 +203,10 @@ mod tests {
 
     fn both() -> OpenFiles {
         let files = OpenFiles::default();
-        files.opened(ONE);
-        files.opened(OTHER);
+        let users = Users::new(UserLimits { opens: 2, waiting: 0 });
+        for file in [ONE, OTHER] {
+            files.opened(file, users.permit(1000, Kind::Open).expect("within the limit"));
+        }
         files
     }
 
