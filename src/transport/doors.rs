@@ -201,12 +201,15 @@ mod tests {
     const ONE: FileId = FileId(1);
     const OTHER: FileId = FileId(2);
 
+    fn permit() -> Permit {
+        let users = Users::new(UserLimits { opens: 1, waiting: 0 });
+        users.permit(1000, Kind::Open).expect("within the limit")
+    }
+
     fn both() -> OpenFiles {
         let files = OpenFiles::default();
-        let users = Users::new(UserLimits { opens: 2, waiting: 0 });
-        for file in [ONE, OTHER] {
-            files.opened(file, users.permit(1000, Kind::Open).expect("within the limit"));
-        }
+        files.opened(ONE, permit());
+        files.opened(OTHER, permit());
         files
     }
 
@@ -230,7 +233,7 @@ mod tests {
             assert!(Arc::ptr_eq(&files.mapped(file).expect("as before"), &its));
         }
         assert!(mapped(&files, FileId(3)).is_none(), "nobody has it open");
-        files.opened(FileId(3));
+        files.opened(FileId(3), permit());
         files.will_not_map(FileId(3));
         assert!(mapped(&files, FileId(3)).is_none(), "it never maps");
     }
