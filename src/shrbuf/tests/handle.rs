@@ -165,6 +165,22 @@ fn closed_handles_are_shown_until_nobody_holds_the_buffer() {
     assert_eq!(memory().shown_as().len(), 1);
 }
 
+/// `released` says that its descriptors are closed; a mapping holds the buffer all the same.
+#[test]
+fn a_released_handle_that_is_mapped_is_a_holder() {
+    let maker = Arc::new(Inodes::default());
+    let registry = over(&maker);
+    let buffer = registry.allocate(&OWNER, 1).expect("a buffer");
+    drop(export(&buffer, Access::ReadWrite));
+    let Open { _memory: mapped, released, .. } = maker.open().remove(0);
+    released();
+    assert!(buffer.held_elsewhere(), "whatever the maker has said");
+    drop(buffer);
+    assert_eq!(registry.accounting().orphaned, 1);
+    drop(mapped);
+    assert!(nothing_left(&registry));
+}
+
 /// It may be closed before it is known here: nothing stays behind.
 #[test]
 fn a_handle_that_is_closed_at_once_is_not_remembered() {
