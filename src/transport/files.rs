@@ -20,6 +20,10 @@ use crate::shrbuf::arena::ArenaKind;
 /// before that it writes out what was written through a mapping, which takes its time on a busy machine.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// How long a file that somebody has open is looked at: of a process that has just ended the last
+/// descriptors may be about to go.
+const DYING: Duration = Duration::from_millis(200);
+
 /// How long from then on it waits for the last mapping to go, which the kernel undoes later still.
 const UNMAPPING: Duration = Duration::from_secs(1);
 
@@ -105,6 +109,12 @@ impl NodeShared {
             || self.files.mapped(file).is_some_and(|mapped| mapped.is_open_there())
     }
 
+    /// Whether any process is known to have a descriptor of it.
+    fn has_descriptors(&self, file: FileId) -> bool {
+        self.is_open(file)
+            || self.files.mapped(file).is_some_and(|mapped| mapped.is_open_anywhere())
+    }
+
     pub(super) fn poll(
         self: &Arc<Self>,
         file: FileId,
@@ -146,8 +156,11 @@ pub(super) fn when_closed(
     node.services.workers.submit(uid, move |worker| {
         let mut end = Instant::now() + CLOSING;
         let mut told = false;
-        if on.files.mapped(other).is_some_and(|mapped| mapped.is_open_anywhere()) {
-            return then(worker);
+        let dying = Instant::now() + DYING;
+        while on.has_descriptors(other) && !on.files.await_closed(other, LOOK) {
+            if Instant::now() > dying {
+                return then(worker);
+            }
         }
         // Nobody tells when a swap that is being made is over, nor when the last of some mappings is
         // undone.
