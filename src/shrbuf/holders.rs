@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::buffer::BufferId;
-use crate::sys::fdinfo::{FileIdentity, FileKey, Seen};
+use crate::sys::fdinfo::{self, FileIdentity, FileKey};
 use crate::sys::maps;
 
 /// How a process holds a buffer.
@@ -66,16 +66,9 @@ impl Files {
     }
 
     fn descriptors(&self, pid: u32) -> Vec<(BufferId, How)> {
-        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-        let look = |entry: fs::DirEntry| {
-            // The link's text spares a look into most; it proves nothing.
-            let link = fs::read_link(entry.path()).ok()?;
-            looks_like_a_buffer(&link.to_string_lossy()).then_some(())?;
-            let fd = entry.file_name().to_str()?.parse().ok()?;
-            let identity = Seen::of(pid, fd).ok()?.identity;
-            Some((*self.by_identity.get(&identity)?, How::Descriptor(fd)))
-        };
-        entries.flatten().filter_map(look).collect()
+        let theirs = fdinfo::descriptors(pid, looks_like_a_buffer).into_iter();
+        let known = |(fd, identity)| Some((*self.by_identity.get(&identity)?, How::Descriptor(fd)));
+        theirs.filter_map(known).collect()
     }
 
     fn mappings(&self, pid: u32) -> Vec<(BufferId, How)> {

@@ -132,21 +132,28 @@ impl FileKey {
     }
 }
 
+/// The descriptors of process `pid` whose link `named` accepts, and which inode each is. The
+/// text of a link proves nothing; it spares a look into most. Empty where nobody may look.
+#[must_use]
+pub fn descriptors(pid: u32, named: impl Fn(&str) -> bool) -> Vec<(i32, FileIdentity)> {
+    let look = |entry: fs::DirEntry| {
+        let link = fs::read_link(entry.path()).ok()?;
+        let wanted = named(&link.to_string_lossy());
+        let fd = wanted.then(|| entry.file_name().to_str()?.parse().ok()).flatten()?;
+        Some((fd, Seen::of(pid, fd).ok()?.identity))
+    };
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries.filter_map(look).collect()
+}
+
 /// Whether any process has a descriptor of this file, whose name on its mount begins with `name`. A look
 /// through all of `/proc`: milliseconds.
 #[must_use]
 pub fn has_anybody(file: FileIdentity, name: &str) -> bool {
-    let is_it = |pid: u32, entry: &fs::DirEntry| {
-        // The link's text spares a look into most; it proves nothing.
-        let link = fs::read_link(entry.path()).unwrap_or_default();
-        let named =
-            link.to_string_lossy().rsplit('/').next().is_some_and(|it| it.starts_with(name));
-        let fd = entry.file_name().to_str().and_then(|text| text.parse().ok());
-        named && fd.is_some_and(|fd| Seen::of(pid, fd).is_ok_and(|seen| seen.identity == file))
-    };
     maps::processes().into_iter().any(|pid| {
-        let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| is_it(pid, &entry))
+        let is_named = |link: &str| link.rsplit('/').next().is_some_and(|it| it.starts_with(name));
+        let theirs = descriptors(pid, is_named);
+        theirs.iter().any(|(_, identity)| *identity == file)
     })
 }
 

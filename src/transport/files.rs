@@ -13,16 +13,13 @@ use super::mapped::MappedFile;
 use super::node::NodeShared;
 use super::users::Kind;
 use crate::courier::Worker;
+use crate::device::Device;
 use crate::shrbuf::arena::ArenaKind;
 
 /// How long a call waits until the kernel tells of the close of a file that is in its way. It does so
 /// after `close(2)` on the mount has returned, so a program that opens the node again may be faster;
 /// before that it writes out what was written through a mapping, which takes its time on a busy machine.
 const CLOSING: Duration = Duration::from_secs(5);
-
-/// How long a file that somebody has open is looked at: of a process that has just ended the last
-/// descriptors may be about to go.
-const DYING: Duration = Duration::from_millis(200);
 
 /// How long from then on it waits for the last mapping to go, which the kernel undoes later still.
 const UNMAPPING: Duration = Duration::from_secs(1);
@@ -109,10 +106,11 @@ impl NodeShared {
             || self.files.mapped(file).is_some_and(|mapped| mapped.is_open_there())
     }
 
-    /// Whether any process is known to have a descriptor of it.
-    fn has_descriptors(&self, file: FileId) -> bool {
-        self.is_open(file)
-            || self.files.mapped(file).is_some_and(|mapped| mapped.is_open_anywhere())
+    /// The file that has the queue, where that may be about to close. Asked under the lock under which
+    /// the call was refused: whoever closes that file waits for it, and is done with it right after.
+    pub(super) fn in_the_way(&self, device: &Device, file: FileId, errno: Errno) -> Option<FileId> {
+        let other = device.queue_owner().filter(|owner| *owner != file)?;
+        (errno == Errno::EBUSY && self.files.mapped(other).is_some()).then_some(other)
     }
 
     pub(super) fn poll(
@@ -156,11 +154,8 @@ pub(super) fn when_closed(
     node.services.workers.submit(uid, move |worker| {
         let mut end = Instant::now() + CLOSING;
         let mut told = false;
-        let dying = Instant::now() + DYING;
-        while on.has_descriptors(other) && !on.files.await_closed(other, LOOK) {
-            if Instant::now() > dying {
-                return then(worker);
-            }
+        if on.files.mapped(other).is_some_and(|mapped| mapped.is_open_anywhere()) {
+            return then(worker);
         }
         // Nobody tells when a swap that is being made is over, nor when the last of some mappings is
         // undone.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use cuse_rs::{Errno, Header};
+use cuse_rs::Header;
 use vb2::{FileId, Ticket};
 
 use super::files;
 use super::node::NodeShared;
 use super::parked::Parked;
-use crate::device::{Device, Io, Piece};
+use crate::device::{Io, Piece};
 use crate::v4l2::Context;
 
 /// One request, on its way for the first time or, after it has waited for a file that was in its way,
@@ -47,7 +47,7 @@ impl NodeShared {
             }
             Ok(Io::Park) => self.keep(device, ticket, ctx.uid, Parked::Read(reply), &interrupted),
             Err(errno) => {
-                let other = self.in_the_way(&device, &way, errno);
+                let other = self.in_the_way(&device, way.file, errno).filter(|_| !way.waited);
                 self.let_go(device);
                 let Some(other) = other else {
                     reply.error(errno);
@@ -85,7 +85,7 @@ impl NodeShared {
             }
             Ok(Io::Park) => self.keep(device, ticket, ctx.uid, Parked::Write(reply), &interrupted),
             Err(errno) => {
-                let other = self.in_the_way(&device, &way, errno);
+                let other = self.in_the_way(&device, way.file, errno).filter(|_| !way.waited);
                 self.let_go(device);
                 let Some(other) = other else {
                     reply.error(errno);
@@ -97,13 +97,6 @@ impl NodeShared {
                 });
             }
         }
-    }
-
-    /// The file that has the queue, where that may be closed at this moment; see [`files`].
-    fn in_the_way(&self, device: &Device, way: &Way, errno: Errno) -> Option<FileId> {
-        let other = device.queue_owner().filter(|owner| *owner != way.file)?;
-        (errno == Errno::EBUSY && !way.waited && self.files.mapped(other).is_some())
-            .then_some(other)
     }
 
     fn io_context(&self, way: &Way) -> Context<'static> {

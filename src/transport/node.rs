@@ -282,11 +282,9 @@ impl NodeShared {
                 }
             }
             Err(errno) => {
-                let other = device.queue_owner().filter(|owner| *owner != call.file);
+                let other = self.in_the_way(&device, call.file, errno).filter(|_| !call.waited);
                 self.let_go(device);
-                if let Some(other) = other.filter(|_| errno == Errno::EBUSY && !call.waited)
-                    && self.files.mapped(other).is_some()
-                {
+                if let Some(other) = other {
                     return Progress::InTheWay(call, other);
                 }
                 if !may_park && would_wait(call.cmd(), errno) {
