@@ -23,8 +23,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Where the daemon's courier listens; the environment's SHRBUF_SOCKET comes first. */
-#define SHRBUF_SOCKET "/run/shrbuf/courier.sock"
+/* Where the daemon's courier listens; the environment's SHRBUF_COURIER comes first. */
+#define SHRBUF_COURIER "/run/shrbuf/courier.sock"
 
 struct shrbuf_export {
 	uint32_t type; /* these four as in struct v4l2_exportbuffer */
@@ -61,13 +61,13 @@ static inline int shrbuf_redeem(const uint8_t ticket[16])
 	struct iovec part = { &error, sizeof(error) };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
 				  .msg_controllen = sizeof(control) };
-	const char *path = getenv("SHRBUF_SOCKET");
+	const char *path = getenv("SHRBUF_COURIER");
 	struct cmsghdr *header;
 	ssize_t got = -1;
 	int fd = -1, socket_fd, saved;
 
 	if (!path)
-		path = SHRBUF_SOCKET;
+		path = SHRBUF_COURIER;
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;
@@ -87,6 +87,9 @@ static inline int shrbuf_redeem(const uint8_t ticket[16])
 		saved = got == sizeof(error) && error ? error : EPROTO;
 		if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
 			memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+		/* The daemon has let go of its own when it hangs up. */
+		while (recv(socket_fd, control.space, 1, 0) < 0 && errno == EINTR)
+			;
 	}
 	close(socket_fd);
 	if (fd < 0)

@@ -14,7 +14,7 @@ use double::{Machine, options};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use shrbuf::daemon::nodes::StartError;
-use shrbuf::daemon::run::{RunError, run};
+use shrbuf::daemon::run::{Reach, RunError, run};
 use shrbuf::daemon::serve::Options;
 
 fn status(machine: &Machine, words: &[&str]) -> Result<u8, RunError> {

@@ -45,8 +45,8 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    // The program is also the first process of a guest, the keeper of one, and the courier's
-    // helper; all are started by itself under names of their own, never by a person.
+    // The program is also the first process of a guest, the keeper of one, the courier's
+    // helper, and the parent of a supervised command; all are started by itself under names of their own, never by a person.
     let name = std::env::args_os().next().unwrap_or_default();
     if name.as_bytes() == agent::AGENT_NAME.as_bytes() && std::process::id() == 1 {
         agent::agent_main();
@@ -56,6 +56,9 @@ fn main() -> ExitCode {
     }
     if name.as_bytes() == courier::HELPER_NAME.as_bytes() {
         return ExitCode::from(courier::helper_main());
+    }
+    if name.as_bytes() == courier::notify::NOTIFY_NAME.as_bytes() {
+        return ExitCode::from(shrbuf::daemon::run::notify_main());
     }
     let (verb, outcome) = match Arguments::parse().verb {
         Verb::Daemon(arguments) => ("daemon", daemon::run(&arguments)),

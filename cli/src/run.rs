@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use shrbuf::daemon::cuse::{Cuse, DEVICE};
+use shrbuf::daemon::run::Reach;
 use shrbuf::{daemon, sandbox};
 
 use crate::failure::{Failure, Outcome};
@@ -29,6 +30,12 @@ pub(crate) struct Arguments {
     /// Do not go into the sandbox where this machine can't.
     #[arg(long)]
     no_sandbox: bool,
+    /// For commands that are traced, as by gdb or strace, or have seccomp filters of their own.
+    ///
+    /// Descriptors then reach the command and its children by seccomp's user notification instead
+    /// of ptrace. Where CAP_SYS_ADMIN is missing, the command can gain no privileges.
+    #[arg(long)]
+    notify: bool,
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -48,7 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             };
             eprintln!("shrbuf run: nodes by {whose}");
             let options = arguments.start.options();
-            Ok(daemon::run::run(&options, &daemon::factory, &arguments.command)?)
+            let reach = if arguments.notify { Reach::Notify } else { Reach::Ptrace };
+            Ok(daemon::run::run(&options, &daemon::factory, reach, &arguments.command)?)
         }
         Some(problem) if arguments.no_sandbox => Err(Failure::new(
             77,
@@ -71,6 +79,9 @@ fn in_sandbox(arguments: &Arguments) -> anyhow::Result<Failure> {
     let mut command = Command::new(&program);
     command.env(INSIDE, "1");
     command.args(["sandbox", "--engine", "uml", "--"]).arg(&program).arg("run");
+    if arguments.notify {
+        command.arg("--notify");
+    }
     if let Some(config) = &arguments.start.config {
         command.arg("--config").arg(config);
     }

@@ -11,19 +11,26 @@ const GUEST: Guest = Guest {
     engine: "qemu",
     backing: "udmabuf",
     mapping: "passthrough",
+    courier: "ptrace",
     programs: &["errors", "lifetime", "stream", "pipeline", "swap", "gocapture"],
 };
 
 /// The same where exports are files of the daemon's, of the program that is about exports. What is
 /// exported is not what is mapped then, though mappings are passed through.
-const HANDLES: Guest =
-    Guest { engine: "qemu", backing: "handle", mapping: "passthrough", programs: &["lifetime"] };
+const HANDLES: Guest = Guest {
+    engine: "qemu",
+    backing: "handle",
+    mapping: "passthrough",
+    courier: "ptrace",
+    programs: &["lifetime"],
+};
 
 /// The same where exports are memory files.
 const TWINS: Guest = Guest {
     engine: "qemu",
     backing: "memfd",
     mapping: "passthrough",
+    courier: "ptrace",
     programs: &["lifetime", "stream", "pipeline"],
 };
 

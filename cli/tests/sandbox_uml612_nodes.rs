@@ -12,6 +12,7 @@ const GUEST: Guest = Guest {
     engine: "uml",
     backing: "handle",
     mapping: "passthrough",
+    courier: "ptrace",
     programs: &["errors", "lifetime", "stream", "pipeline", "descriptors", "gocapture"],
 };
 

@@ -10,6 +10,7 @@ const GUEST: Guest = Guest {
     engine: "uml",
     backing: "memfd",
     mapping: "copies",
+    courier: "ptrace",
     programs: &["errors", "lifetime", "stream", "pipeline", "descriptors", "swap", "gocapture"],
 };
 

@@ -75,6 +75,8 @@ pub(super) fn redeem(path: &Path, ticket: &Ticket) -> io::Result<OwnedFd> {
             return Err(error.into());
         }
     }
+    // The daemon has let go of its own when it hangs up: who asks then who holds the buffer is told right.
+    while scm_rights::receive(&socket, &mut [0], &mut Vec::new()) == Err(Errno::EINTR) {}
     match (i32::from_ne_bytes(errno), fds.into_iter().next()) {
         (0, Some(descriptor)) => Ok(descriptor),
         (0, None) => Err(Errno::EPROTO.into()), // hung up on, or the table is full

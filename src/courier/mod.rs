@@ -7,9 +7,10 @@
 //! under the name [`HELPER_NAME`], which makes the system calls. Each call has a deadline; a
 //! helper that misses it is killed and another one started.
 //!
-//! Two couriers bring a descriptor to a caller: [`Worker::give`] for callers that contain no code
-//! of ours (ptrace), and [`ticket`]/[`server`] with [`client`] for those that do (a plain
-//! `SCM_RIGHTS` message, the only way where ptrace is forbidden).
+//! Three couriers bring a descriptor to a caller: [`Worker::give`] for callers that contain no code
+//! of ours (ptrace); [`ticket`]/[`server`] with [`client`] for those that do (a plain `SCM_RIGHTS`
+//! message, the only way where ptrace is forbidden); and [`notify`] for those that are run under its
+//! supervision, which may be traced by whom they like.
 //!
 //! # What a caller of `VIDIOC_EXPBUF` gets when it can't be given its descriptor
 //!
@@ -61,6 +62,7 @@ mod helper;
 mod inject;
 mod looks;
 mod memory;
+pub mod notify;
 mod process;
 mod reason;
 pub mod server;

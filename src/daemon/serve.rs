@@ -158,7 +158,7 @@ impl Drop for Daemon {
 }
 
 /// The courier's socket is a neighbour of the control socket.
-fn courier_socket(control: &Path) -> PathBuf {
+pub(super) fn courier_socket(control: &Path) -> PathBuf {
     control.with_file_name("courier.sock")
 }
 

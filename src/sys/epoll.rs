@@ -4,8 +4,11 @@
 //! whoever puts another file under that number has to make it anew.
 
 use std::ffi::OsStr;
+use std::os::fd::{OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sched::{CloneFlags, unshare};
 
 use super::procfs;
 
@@ -39,6 +42,57 @@ pub fn instances(tid: u32) -> Result<Vec<i32>, Errno> {
 /// `EBADF` when the number is not in use; `EPERM` when the kernel doesn't tell.
 pub fn registrations(tid: u32, fd: i32) -> Result<Vec<Registration>, Errno> {
     Ok(parse(&procfs::descriptor_text(tid, fd)?))
+}
+
+/// Registers `new` with each of the instances, under `number` and as `old` was. An instance knows a file
+/// by its number, too, so this is done with a descriptor table that is this function's alone.
+///
+/// # Errors
+/// Those of `epoll_ctl(2)` and `unshare(2)`.
+pub fn register_anew(
+    old: &OwnedFd,
+    new: &OwnedFd,
+    number: i32,
+    instances: &[(OwnedFd, Vec<Registration>)],
+) -> Result<(), Errno> {
+    if instances.is_empty() {
+        return Ok(());
+    }
+    let anew = || {
+        // Out of the number's way.
+        let aside = |fd: &OwnedFd| fcntl(fd, FcntlArg::F_DUPFD(number.saturating_add(1)));
+        let (old, new) = (aside(old)?, aside(new)?);
+        for (instance, registrations) in instances {
+            let instance = aside(instance)?;
+            for registration in registrations {
+                put(old, number)?;
+                control(instance, libc::EPOLL_CTL_DEL, number, &mut registration.event())?;
+                put(new, number)?;
+                control(instance, libc::EPOLL_CTL_ADD, number, &mut registration.event())?;
+            }
+        }
+        Ok(())
+    };
+    let job = || {
+        unshare(CloneFlags::CLONE_FILES)?;
+        let done = anew();
+        // Else the table, and all files in it, would go after this thread is known to have ended.
+        // SAFETY: of this table nothing is used any more; what owns descriptors has them in the other.
+        Errno::result(unsafe { libc::close_range(0, libc::c_uint::MAX, 0) })?;
+        done
+    };
+    std::thread::scope(|scope| scope.spawn(job).join().unwrap_or(Err(Errno::EIO)))
+}
+
+fn put(fd: RawFd, number: RawFd) -> Result<(), Errno> {
+    // SAFETY: whatever had the number in this thread's own table is nobody's there.
+    Errno::result(unsafe { libc::dup2(fd, number) }).map(drop)
+}
+
+fn control(instance: RawFd, what: i32, fd: RawFd, event: &mut [u8; EVENT]) -> Result<(), Errno> {
+    // SAFETY: the event is as large as the kernel's, which reads it only; plain numbers else.
+    Errno::result(unsafe { libc::epoll_ctl(instance, what, fd, event.as_mut_ptr().cast()) })
+        .map(drop)
 }
 
 /// Lines `tfd: N events: X data: Y …`; all others are left out.
@@ -114,6 +168,29 @@ mod tests {
         let expected = Registration { fd: socket.as_raw_fd(), events, data: 77 };
         assert_eq!(registrations(me, fd), Ok(vec![expected]));
         assert_eq!(registrations(me, -1), Err(Errno::EBADF));
+    }
+
+    #[test]
+    fn another_file_is_waited_for_under_the_number() {
+        use super::super::scm_rights::send;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("an instance");
+        let (old, old_end) = super::super::scm_rights::pair().expect("a pair");
+        let (new, new_end) = super::super::scm_rights::pair().expect("a pair");
+        epoll.add(&old, EpollEvent::new(EpollFlags::EPOLLIN, 77)).expect("registered");
+        let (me, fd, instance) = (std::process::id(), old.as_raw_fd(), epoll.0.as_raw_fd());
+        let before = registrations(me, instance).expect("one");
+        let instances = [(epoll.0.try_clone().expect("a duplicate"), before.clone())];
+        register_anew(&old, &new, fd, &instances).expect("done");
+        assert_eq!(registrations(me, instance), Ok(before));
+        let waits = || {
+            let mut events = [EpollEvent::empty()];
+            let count = epoll.wait(&mut events, nix::poll::PollTimeout::ZERO).expect("asked");
+            (count, events[0].data())
+        };
+        send(&old_end, &[1], &[]).expect("sent");
+        assert_eq!(waits(), (0, 0), "the old one is not waited for");
+        send(&new_end, &[1], &[]).expect("sent");
+        assert_eq!(waits(), (1, 77));
     }
 
     proptest! {

@@ -23,5 +23,6 @@ pub mod process_vm;
 pub mod procfs;
 pub mod ptrace;
 pub mod scm_rights;
+pub mod seccomp;
 pub mod terminal;
 pub mod udmabuf;

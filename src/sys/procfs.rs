@@ -186,7 +186,9 @@ pub fn descriptors_of(tid: u32, mnt_id: u64, ino: u64) -> Result<Vec<i32>, Errno
     Ok(all.filter(|fd| Seen::of(tid, *fd).is_ok_and(|seen| seen.identity == wanted)).collect())
 }
 
-fn is_cuse(device: u64) -> bool {
+/// Whether the character device (`st_rdev`) is a daemon's, by CUSE.
+#[must_use]
+pub fn is_cuse(device: u64) -> bool {
     let (major, minor) = (libc::major(device), libc::minor(device));
     let class = fs::read_link(format!("/sys/dev/char/{major}:{minor}/subsystem"));
     class.is_ok_and(|path| path.ends_with("cuse"))

@@ -296,7 +296,7 @@ static void deposit(const char *path)
 static void ticket(char *path)
 {
 	char text[8] = "";
-	setenv("SHRBUF_SOCKET", path, 1);
+	setenv("SHRBUF_COURIER", path, 1);
 	for (int i = 0; i < 100; i++) {
 		int got = shrbuf_export(fd, 1, 0, 0, i & 1 ? O_CLOEXEC : 0);
 		CHECK(got >= 0 && pread(got, text, 6, 0) == 6 && !strcmp(text, "shared"));
@@ -306,7 +306,7 @@ static void ticket(char *path)
 	CHECK(shrbuf_export(0, 1, 0, 0, 0) == -1 && errno == ENOTTY);
 	uint8_t none[16] = { 0 };
 	CHECK(shrbuf_redeem(none) == -1 && errno == EACCES);
-	setenv("SHRBUF_SOCKET", "/nowhere", 1);
+	setenv("SHRBUF_COURIER", "/nowhere", 1);
 	CHECK(shrbuf_export(fd, 1, 0, 0, 0) == -1 && errno == ENOENT);
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Guest {
     pub backing: &'static str,
     /// How its nodes are mapped, as in the configuration.
     pub mapping: &'static str,
+    /// How descriptors reach the programs, as in `nodes/in-guest`.
+    pub courier: &'static str,
     pub programs: &'static [&'static str],
 }
 
@@ -64,7 +66,7 @@ fn run(guest: &Guest, lane: &str, programs_there: &[&str]) -> Option<Ran> {
         .arg(folder.join("in-guest"))
         .arg(shrbuf)
         .arg(folder.join(format!("{lane}.toml")))
-        .args([guest.backing, guest.mapping])
+        .args([guest.backing, guest.mapping, guest.courier])
         .arg(programs())
         .arg(PROGRAM_SECONDS)
         .args(programs_there);
