@@ -19,7 +19,7 @@ use shrbuf::daemon::serve::Options;
 
 fn status(machine: &Machine, words: &[&str]) -> Result<u8, RunError> {
     let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
-    run(&machine.options(), &|_, _| Ok(Box::new(machine.double.clone())), &argv)
+    run(&machine.options(), &|_, _| Ok(Box::new(machine.double.clone())), Reach::Ptrace, &argv)
 }
 
 #[test]
@@ -68,7 +68,8 @@ fn without_nodes_the_command_is_not_run() {
     assert_eq!(status(&machine, &touch).unwrap_err().exit_status(), 77);
     let wrong = Options { config: Some(machine.at("none.toml")), ..machine.options() };
     let argv: Vec<OsString> = touch.iter().map(OsString::from).collect();
-    let error = run(&wrong, &|_, _| Ok(Box::new(machine.double.clone())), &argv).unwrap_err();
+    let error = run(&wrong, &|_, _| Ok(Box::new(machine.double.clone())), Reach::Ptrace, &argv)
+        .unwrap_err();
     assert_eq!(error.exit_status(), 2);
     assert!(!mark.exists());
     assert_eq!(machine.left(), Vec::<String>::new());
@@ -90,7 +91,8 @@ fn the_process_of_a_signal_is_handed_on() {
     let script = "trap 'echo INT' INT; trap 'echo TERM; exit 9' TERM; echo ready; while :; do read line; done";
     let argv: Vec<OsString> = ["sh", "-c", script].iter().map(OsString::from).collect();
     let root = Path::new(&folder);
-    let end = run(&options(root), &|_, _| Ok(Box::new(machine.double.clone())), &argv);
+    let end =
+        run(&options(root), &|_, _| Ok(Box::new(machine.double.clone())), Reach::Ptrace, &argv);
     println!("status {}", end.unwrap());
 }
 
