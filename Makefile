@@ -16,10 +16,11 @@ PROGRAMS := target/programs
 export SANDBOX ?= $(SHRBUF) sandbox --engine qemu
 
 # How long each target is fuzzed by `make fuzz`, how often a property is tried by `make properties`,
-# and how often each engine is started by `make bench`.
+# how often each engine is started by `make bench`, and how long `make soak` goes on.
 SECONDS ?= 60
 ROUNDS  ?= 200000
 RUNS    ?= 20
+MINUTES ?= 60
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -54,6 +55,9 @@ properties: ready ## the tests with random input in the readers of foreign bytes
 	@mkdir -p target
 	@PROPTEST_CASES=$(ROUNDS) cargo test --locked --release --workspace --lib --bins any_bytes | tee target/properties.log
 	@grep -q '^test .*any_bytes.* ok$$' target/properties.log || { echo 'properties: there was no such test'; exit 1; }
+
+soak: build headers ## all kinds of clients at random, with kills and changes of the nodes, for MINUTES (default 60)
+	@tools/soak $(SHRBUF) $(MINUTES)
 
 mutants: headers ## single defects, each of which must turn a named test to FAIL; MUTANTS='cloexec limit' takes those only
 	@HEADERS=$(HEADERS)/usr/include tools/mutants $(MUTANTS)
