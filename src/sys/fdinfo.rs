@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+use super::hurry::Hurry;
 use super::maps;
 
 /// Names an inode as long as somebody holds it: mount and inode number, as fdinfo tells them.
@@ -95,6 +96,7 @@ impl Seen {
     /// `ENOENT` when either is not there, `EACCES` where this process may not look; as
     /// [`FdInfo::own`].
     pub fn of(tid: u32, fd: i32) -> io::Result<Self> {
+        let _hurry = Hurry::new();
         let link = format!("/proc/{tid}/fd/{fd}");
         // The link's own mode is the descriptor's.
         let is_open = fs::symlink_metadata(&link)?.mode() & 0o700 != 0;
@@ -137,7 +139,10 @@ impl FileKey {
 #[must_use]
 pub fn descriptors(pid: u32, named: impl Fn(&str) -> bool) -> Vec<(i32, FileIdentity)> {
     let look = |entry: fs::DirEntry| {
-        let link = fs::read_link(entry.path()).ok()?;
+        let link = {
+            let _hurry = Hurry::new();
+            fs::read_link(entry.path()).ok()?
+        };
         let wanted = named(&link.to_string_lossy());
         let fd = wanted.then(|| entry.file_name().to_str()?.parse().ok()).flatten()?;
         Some((fd, Seen::of(pid, fd).ok()?.identity))

@@ -4,6 +4,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 
+use super::hurry::Hurry;
+
 /// `KCMP_FILE` of `<linux/kcmp.h>`.
 const KCMP_FILE: libc::c_int = 0;
 
@@ -19,6 +21,7 @@ pub fn is_same_file(own: BorrowedFd<'_>, tid: u32, fd: i32) -> Result<bool, Errn
     let fd = libc::c_ulong::try_from(fd).map_err(|_| Errno::EBADF)?;
     let own_fd = libc::c_ulong::try_from(own.as_raw_fd()).map_err(|_| Errno::EBADF)?;
     let me = nix::unistd::getpid().as_raw();
+    let _hurry = Hurry::new();
     // SAFETY: kcmp takes five plain numbers and writes nothing; `own` is borrowed, so it is open.
     let answer = unsafe { libc::syscall(libc::SYS_kcmp, me, tid, KCMP_FILE, own_fd, fd) };
     // Above 0 is an order of the two, which says no more than that they differ.

@@ -10,6 +10,7 @@ pub mod epoll;
 pub mod fdinfo;
 pub mod guest;
 pub mod heap;
+pub mod hurry;
 pub mod kcmp;
 pub mod lease;
 pub mod mapping;
