@@ -12,6 +12,7 @@ use zerocopy::FromZeros;
 use super::process::Helper;
 use super::wire::{DONE, Operation, Reply, Request, SEIZED, TRANSFER};
 use super::{CallSite, FileOn, GiveError, Process, Program, inject, looks};
+use crate::sys::procfs;
 
 /// The most that [`Worker::read_memory`] and [`Worker::write_memory`] move in one go, in bytes:
 /// far above what a control or a plane array can be, and a bound on what a caller's numbers
@@ -28,6 +29,10 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// As [`GRACE`], where the caller waits for the daemon in the middle of it.
 const SERVED: Duration = Duration::from_secs(12);
+
+/// How often it is looked whether a caller that is to be seized dies meanwhile: nearly all are held
+/// within a hundredth of that.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A thread's helper, as a job sees it.
 ///
@@ -272,7 +277,9 @@ impl Worker {
         grace: Duration,
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
-        let first = self.round(request, &[descriptor.as_fd()], self.deadline + GRACE);
+        let mut answer = Some(answer);
+        let mut answer = move |with| answer.take().into_iter().for_each(|answer| answer(with));
+        let first = self.seized(request, &descriptor, &mut answer);
         drop(descriptor); // the helper has its own
         match first {
             Ok((reply, _)) if reply.stage == SEIZED => answer(Ok(())),
@@ -300,6 +307,36 @@ impl Worker {
                 Err(lost(error))
             }
         }
+    }
+
+    /// The helper's first answer to an injection.
+    ///
+    /// A thread that is killed while it sits in its call dies when that is answered, and no earlier. If
+    /// another thread of its process kills it by running another program, then that one waits for its
+    /// death, and what seizes it waits for the `exec`. So the call of a dying thread is answered here.
+    fn seized(
+        &mut self,
+        request: &Request,
+        descriptor: &OwnedFd,
+        answer: &mut dyn FnMut(Result<(), Errno>),
+    ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
+        self.send(request, &[descriptor.as_fd()])?;
+        let until = Instant::now() + self.deadline + GRACE;
+        let first = loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.helper()?.answer(left.min(LOOK)) {
+                Err(Errno::ETIMEDOUT) if left > LOOK => {
+                    if procfs::is_dying(request.tid) {
+                        answer(Err(Errno::EIO));
+                    }
+                }
+                first => break first,
+            }
+        };
+        if first.is_err() {
+            self.replace();
+        }
+        first
     }
 
     /// Whether [`Self::give`] can work at all on this processor. Where it can't, `EXPBUF` is
@@ -374,6 +411,15 @@ impl Worker {
         fds: &[BorrowedFd<'_>],
         most: Duration,
     ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
+        self.send(request, fds)?;
+        let answer = self.helper()?.answer(most);
+        if answer.is_err() {
+            self.replace();
+        }
+        answer
+    }
+
+    fn send(&mut self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
         let deadline = u32::try_from(self.deadline.as_millis()).unwrap_or(u32::MAX);
         let request = Request { deadline, ..*request };
         // A helper that ended since its last job (killed by somebody, or by itself with a
@@ -382,11 +428,7 @@ impl Worker {
             self.replace();
             self.helper()?.ask(&request, fds).map_err(|_| Errno::EIO)?;
         }
-        let answer = self.helper()?.answer(most);
-        if answer.is_err() {
-            self.replace();
-        }
-        answer
+        Ok(())
     }
 
     fn helper(&mut self) -> Result<&Helper, Errno> {
