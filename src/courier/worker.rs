@@ -23,12 +23,12 @@ const MOST: usize = 16 << 20;
 /// operation that usually takes a thousandth of what it may.
 const OPERATIONS: u32 = 4;
 
-/// How much longer than the helper itself the daemon waits for the end of an injection, so that
-/// the helper can put the caller back by itself.
+/// How much longer than the helper itself the daemon waits for an injection to begin.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// As [`GRACE`], where the caller waits for the daemon in the middle of it.
-const SERVED: Duration = Duration::from_secs(12);
+/// The same for its end, so that the helper can put the caller back by itself: also one that gets no
+/// processor for a while, and at last none, or that waits for the daemon in the middle of it.
+const FINISH: Duration = Duration::from_secs(20);
 
 /// How often it is looked whether a caller that is to be seized dies meanwhile: nearly all are held
 /// within a hundredth of that.
@@ -218,7 +218,7 @@ impl Worker {
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = Request { number: cloexec.into(), ..at_site(Operation::Give, site, 0, 0) };
-        self.inject(&request, descriptor, GRACE, answer)
+        self.inject(&request, descriptor, answer)
     }
 
     /// Has the caller, which sits in a call whose argument has `size` bytes, find `replacement`
@@ -248,7 +248,7 @@ impl Worker {
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = at_site(Operation::Swap, site, device, size);
-        self.inject(&request, replacement, SERVED, answer)
+        self.inject(&request, replacement, answer)
     }
 
     /// The ranges of the file `ino` on the device `dev` that processes have mapped, in ascending
@@ -268,13 +268,11 @@ impl Worker {
         Ok(looks::ranges(&bytes))
     }
 
-    /// An injection: held, answered, done. After the answer it may take `grace` longer than an
-    /// operation may.
+    /// An injection: held, answered, done.
     fn inject(
         &mut self,
         request: &Request,
         descriptor: OwnedFd,
-        grace: Duration,
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let mut answer = Some(answer);
@@ -294,7 +292,7 @@ impl Worker {
             }
         }
         let last = match &self.helper {
-            Some(helper) => helper.answer(self.deadline + grace),
+            Some(helper) => helper.answer(self.deadline + FINISH),
             None => Err(Errno::EIO),
         };
         match last {

@@ -95,6 +95,12 @@ pub fn is_dying(tid: u32) -> bool {
     read(&format!("/proc/{tid}/status")).is_ok_and(|text| is_killed(&text)) || !exists(tid)
 }
 
+/// Whether `tid` runs, or would if it had a processor.
+#[must_use]
+pub fn is_runnable(tid: u32) -> bool {
+    read(&format!("/proc/{tid}/status")).is_ok_and(|text| text.contains("\nState:\tR"))
+}
+
 fn exists(tid: u32) -> bool {
     fs::symlink_metadata(format!("/proc/{tid}")).is_ok()
 }
@@ -323,6 +329,24 @@ mod tests {
         assert!(!is_killed("SigPnd:\t0000000000004200\nShdPnd:\t0000000000000100\n"));
         assert!(!is_killed("SigPnd:\tnonsense\n") && !is_killed(""));
         assert!(!is_dying(std::process::id()) && is_dying(0));
+    }
+
+    #[test]
+    fn who_runs_is_runnable_and_who_waits_is_not() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let waits = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid().as_raw().cast_unsigned()).expect("told");
+            ended.recv().expect_err("the end");
+        });
+        let tid = told.recv().expect("told");
+        assert!(is_runnable(nix::unistd::gettid().as_raw().cast_unsigned()) && !is_runnable(0));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while is_runnable(tid) {
+            assert!(std::time::Instant::now() < deadline, "it waits by now");
+        }
+        drop(end);
+        waits.join().expect("its end");
     }
 
     #[test]
