@@ -172,6 +172,7 @@ int main(int count, char **word)
 		/* reached.c: its memory and its descriptors */
 		{ "changes", changes }, { "unmaps", unmaps }, { "unserved", unserved },
 		{ "mapped-mute", mapped_mute }, { "queues-mute", queues_mute },
+		{ "withholds-mute", withholds }, { "remakes", remakes },
 		/* exported.c: what it was given */
 		{ "reopens", reopens }, { "pages", pages },
 		/* storms.c */

@@ -72,7 +72,8 @@ void pause_some(unsigned most);
 /* ---- attacks, each in the file that its name is listed under in hostile.c -------------- */
 
 void closes(void), replaces(void), blocks(void), swapped(void), forks(void), execs(void), dies(void);
-void changes(void), unmaps(void), unserved(void), mapped_mute(void), queues_mute(void), reopens(void), pages(void);
+void changes(void), unmaps(void), unserved(void), mapped_mute(void), queues_mute(void);
+void withholds(void), remakes(void), reopens(void), pages(void);
 void opens(void), exports(void), orphans(void), harmless(void);
 void malformed(void), slow(void), many(void), tickets(void);
 

@@ -1,6 +1,7 @@
 /*
  * A mount that never answers: it is served as far as a file of it can be opened and mapped, and
- * everything that is asked of the file is taken and left lying.
+ * everything that is asked of the file is taken and left lying. The pages of the file "halfway" can be
+ * read, and are not kept by a descriptor that is for reading only.
  */
 #include "hostile.h"
 #include <fcntl.h>
@@ -8,11 +9,11 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-enum { SIZE = 1 << 20, FILE_INODE = 2 };
+enum { SIZE = 1 << 20, ROOT_INODE = 1, FILE_INODE, HALFWAY_INODE };
 
 static void answer(int fuse, uint64_t unique, int error, const void *bytes, size_t size)
 {
-	char message[256];
+	static char message[8192];
 	struct fuse_out_header head = { .len = sizeof(head) + size, .error = -error, .unique = unique };
 
 	memcpy(message, &head, sizeof(head));
@@ -27,7 +28,7 @@ static struct fuse_attr attributes(uint64_t inode)
 		.ino = inode,
 		.size = SIZE,
 		.blocks = SIZE / 512,
-		.mode = inode == FILE_INODE ? S_IFREG | 0666 : S_IFDIR | 0755,
+		.mode = inode == ROOT_INODE ? S_IFDIR | 0755 : S_IFREG | 0666,
 		.nlink = 1,
 		.blksize = 4096,
 	};
@@ -47,9 +48,10 @@ static void serve(int fuse, const struct fuse_in_header *head, const void *argum
 		break;
 	}
 	case FUSE_LOOKUP: {
-		struct fuse_entry_out out = { .nodeid = FILE_INODE, .entry_valid = forever, .attr_valid = forever };
+		struct fuse_entry_out out = { .entry_valid = forever, .attr_valid = forever };
 
-		out.attr = attributes(FILE_INODE);
+		out.nodeid = strcmp(argument, "halfway") ? FILE_INODE : HALFWAY_INODE;
+		out.attr = attributes(out.nodeid);
 		answer(fuse, head->unique, 0, &out, sizeof(out));
 		break;
 	}
@@ -61,16 +63,26 @@ static void serve(int fuse, const struct fuse_in_header *head, const void *argum
 	}
 	case FUSE_OPEN:
 	case FUSE_OPENDIR: {
+		const struct fuse_open_in *in = argument;
 		struct fuse_open_out out = { .fh = inode };
 
+		if (inode == HALFWAY_INODE && (in->flags & O_ACCMODE) == O_RDONLY)
+			out.open_flags = FOPEN_DIRECT_IO;
 		answer(fuse, head->unique, 0, &out, sizeof(out));
+		break;
+	}
+	case FUSE_READ: {
+		static const char zeros[4096];
+
+		if (inode == HALFWAY_INODE)
+			answer(fuse, head->unique, 0, zeros, sizeof(zeros));
 		break;
 	}
 	case FUSE_ACCESS:
 		answer(fuse, head->unique, ENOSYS, NULL, 0);
 		break;
 	default:
-		break; /* READ, POLL, FLUSH, IOCTL, …: never */
+		break; /* POLL, WRITE, FLUSH, IOCTL, …: never */
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 enum {
 	PAGE = 4096,
@@ -246,4 +247,78 @@ void queues_mute(void)
 		}
 	}
 	CONCLUDE(MUST("EINVAL"));
+}
+
+/* ---- an address space that nobody can look at ------------------------------------------------ */
+
+static const char *halfway(void)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%.*s/halfway", (int)(strrchr(at.mute, '/') - at.mute), at.mute);
+	return path;
+}
+
+/*
+ * Keeps the lock of its own address space: a page of a file is dirty, and whoever maps that file by a
+ * descriptor that keeps no pages waits, with the lock, until the page is written, which is never.
+ */
+static void withhold(int told)
+{
+	int kept = open(halfway(), O_RDWR | O_CLOEXEC), direct = open(halfway(), O_RDONLY | O_CLOEXEC);
+	volatile char *page;
+
+	if (kept < 0 || direct < 0)
+		fail("open of %s", halfway());
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, kept, 0);
+	if (page == MAP_FAILED)
+		fail("mmap of %s", halfway());
+	*page = 1;
+	if (write(told, "w", 1) != 1)
+		fail("the pipe");
+	mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, direct, 0);
+	_exit(0);
+}
+
+void withholds(void)
+{
+	int told[2];
+	char byte;
+	pid_t child;
+
+	if (pipe(told))
+		fail("a pipe");
+	child = fork();
+	if (!child)
+		withhold(told[1]);
+	if (child < 0 || read(told[0], &byte, 1) != 1)
+		fail("the one that withholds has not come up");
+	usleep(100000); /* from the last thing that it can tell to its wait */
+	say("withheld\n");
+	while (going())
+		usleep(10000);
+	got_word(waitpid(child, NULL, WNOHANG) ? "let go of" : "withheld");
+	CONCLUDE(MUST("withheld"));
+}
+
+/* Not an attack: another user, who makes buffers, maps them, and lets go of them. */
+void remakes(void)
+{
+	int camera = camera_with(1);
+
+	while (going()) {
+		struct v4l2_buffer b = { .type = CAPTURE, .memory = MMAP };
+		long long since = now_ms();
+		void *map;
+
+		need(request(camera, CAPTURE, MMAP, 2), "REQBUFS(2)");
+		need(call(camera, VIDIOC_QUERYBUF, &b), "QUERYBUF");
+		map = mmap(NULL, b.length, PROT_READ, MAP_SHARED, camera, b.m.offset);
+		if (map == MAP_FAILED)
+			fail("mmap");
+		need(request(camera, CAPTURE, MMAP, 0), "REQBUFS(0)");
+		munmap(map, b.length);
+		got_word(now_ms() - since < DEADLINE_MS ? "fine" : "as late as the deadline");
+	}
+	CONCLUDE(MUST("fine"));
 }
