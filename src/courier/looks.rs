@@ -1,34 +1,21 @@
 //! Which ranges of a file processes have mapped. The look itself is the helper's: reading somebody's
-//! `/proc/<pid>/maps` waits for the lock of that process's memory.
-//!
-//! A process can keep that lock for as long as a file system of its user's takes to write a page. So
-//! that it stalls nobody else's calls, it is passed over, and with it all others of its user's, until
-//! it can be looked at again: what they have mapped they are told to have let go of.
+//! `/proc/<pid>/maps` waits for the lock of that process's memory. Who keeps that for ever is passed
+//! over, and told to have let go of what he has mapped.
 
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use nix::errno::Errno;
 
 use super::wire::Request;
-use crate::sys::{maps, procfs};
+use crate::sys::maps;
 
 /// Ranges that are told of at most: a node has 64 buffers of at most 8 planes.
 pub(super) const MOST: usize = 4096;
 
 /// Bytes of a range in the transfer file.
 pub(super) const RANGE: usize = 16;
-
-/// How long a process may keep others from looking at it, which takes microseconds.
-const PATIENCE: Duration = Duration::from_millis(300);
-
-/// Who keeps a thread of this helper from looking at him: the user, and the thread.
-static WITHHELD: Mutex<Vec<(u32, JoinHandle<()>)>> = Mutex::new(Vec::new());
 
 /// [`super::wire::Operation::Maps`]: numbers of processes in the transfer file, ranges afterwards.
 pub(super) fn maps(request: &Request, transfer: &File) -> Result<i64, Errno> {
@@ -40,7 +27,11 @@ pub(super) fn maps(request: &Request, transfer: &File) -> Result<i64, Errno> {
         .filter_map(|bytes| Some(u32::from_ne_bytes(*bytes.first_chunk()?)))
         .collect();
     let pids = if named.is_empty() { maps::processes() } else { named };
-    let merged = merge(look(pids, request.address, request.arg)?);
+    let mut found = Vec::new();
+    let seen =
+        maps::look(pids, |_, text| maps::add(text, request.address, request.arg, &mut found));
+    seen.map_err(|_| Errno::EAGAIN)?;
+    let merged = merge(found);
     if merged.len() > MOST {
         return Err(Errno::E2BIG);
     }
@@ -51,51 +42,6 @@ pub(super) fn maps(request: &Request, transfer: &File) -> Result<i64, Errno> {
         .collect();
     transfer.write_all_at(&bytes, 0).map_err(|_| Errno::EIO)?;
     i64::try_from(merged.len()).map_err(|_| Errno::E2BIG)
-}
-
-/// What the processes have mapped of the inode `ino` on `dev`.
-fn look(mut pids: Vec<u32>, dev: u64, ino: u64) -> Result<Vec<Range<u64>>, Errno> {
-    let mut withheld = WITHHELD.lock().unwrap_or_else(PoisonError::into_inner);
-    withheld.retain(|(_, thread)| !thread.is_finished());
-    let mut all = Vec::new();
-    while !pids.is_empty() {
-        if !withheld.is_empty() {
-            pids.retain(|pid| !withheld.iter().any(|(uid, _)| Some(*uid) == user_of(*pid)));
-        }
-        let (tell, told) = channel();
-        let queue = pids.clone();
-        let thread = std::thread::Builder::new().name("look".into()).spawn(move || {
-            for pid in queue {
-                let mut found = Vec::new();
-                // Who ended meanwhile maps nothing.
-                maps::add(pid, dev, ino, &mut found);
-                if tell.send(found).is_err() {
-                    return; // given up
-                }
-            }
-        });
-        let thread = thread.map_err(|_| Errno::EAGAIN)?;
-        let mut seen = 0;
-        loop {
-            match told.recv_timeout(PATIENCE) {
-                Ok(found) => {
-                    all.extend(found);
-                    seen += 1;
-                }
-                Err(RecvTimeoutError::Disconnected) => return Ok(all),
-                Err(RecvTimeoutError::Timeout) => break,
-            }
-        }
-        pids.drain(..seen.min(pids.len()));
-        let Some(uid) = pids.first().and_then(|pid| user_of(*pid)) else { continue };
-        withheld.push((uid, thread));
-    }
-    Ok(all)
-}
-
-/// Whose process it is: `/proc/<pid>` itself is root's where a process lets nobody look.
-fn user_of(pid: u32) -> Option<u32> {
-    procfs::status(pid).ok().map(|status| status.fsuid)
 }
 
 /// The ranges of the transfer file.

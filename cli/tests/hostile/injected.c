@@ -13,7 +13,7 @@
 
 enum {
 	NEAR = 4,		/* so many numbers from the lowest free one on are meddled with */
-	SOON_MS = 1500,		/* less than the deadline of an operation */
+	SOON_MS = 3500,		/* for an exec; without an answer to the dying thread it takes over four seconds */
 };
 
 static volatile bool over;

@@ -17,6 +17,7 @@ enum {
 	DEADLINE_MS = 2000,	/* of one operation; see Limits in src/courier/workers.rs */
 	QUEUED_MS = 12000,	/* as long as a call may wait for its turn, and take */
 	SOON_MS = 1000,
+	REST_US = 200000,
 };
 
 static volatile bool over;
@@ -319,6 +320,8 @@ void remakes(void)
 		need(request(camera, CAPTURE, MMAP, 0), "REQBUFS(0)");
 		munmap(map, b.length);
 		got_word(now_ms() - since < DEADLINE_MS ? "fine" : "as late as the deadline");
+		usleep(REST_US); /* it is no attack */
 	}
-	CONCLUDE(MUST("fine"));
+	/* Late at first: each helper finds out by itself who is to be passed over. */
+	CONCLUDE(MUST("fine"), MAY("as late as the deadline"));
 }
