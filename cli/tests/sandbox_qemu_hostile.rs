@@ -13,6 +13,7 @@ const ATTACKS: &[&str] = &[
     "execs",
     "unserved",
     "mapped-mute",
+    "withholds-mute",
     "queues-mute",
     "reopens",
     "pages",
@@ -21,6 +22,6 @@ const ATTACKS: &[&str] = &[
 
 #[test]
 fn who_means_harm_harms_nobody_else() {
-    let size = Size { rate: "25", seconds: "4", attacks: ATTACKS, guest_seconds: "600" };
+    let size = Size { rate: "25", seconds: "3", attacks: ATTACKS, guest_seconds: "600" };
     hostile::lane("qemu", "who_means_harm_harms_nobody_else", &size);
 }

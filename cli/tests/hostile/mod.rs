@@ -25,6 +25,7 @@ pub(crate) const ALL: &[&str] = &[
     "dies",
     "unserved",
     "mapped-mute",
+    "withholds-mute",
     "queues-mute",
     "reopens",
     "pages",

