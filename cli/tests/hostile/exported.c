@@ -89,7 +89,9 @@ void reopens(void)
 		}
 	}
 	if (dmabuf)
-		CONCLUDE(MUST("open ENXIO"), MUST("chmod fine"));
+		CONCLUDE(MUST("open EACCES"), MUST("chmod EPERM"), MUST("seal EINVAL"), MUST("shorten EINVAL"),
+			 MUST("lengthen EINVAL"), MUST("punch ENODEV"), MUST("grow ENODEV"), MUST("write ESPIPE"),
+			 MUST("map fine"));
 	else
 		CONCLUDE(MUST("open EACCES"), MUST("chmod EPERM"), MUST("seal EPERM"), MUST("shorten EPERM"),
 			 MUST("shorten EINVAL"), MUST("lengthen EPERM"), MUST("lengthen EINVAL"), MUST("punch fine"),
