@@ -13,7 +13,6 @@ const ATTACKS: &[&str] = &[
     "execs",
     "unserved",
     "mapped-mute",
-    "withholds-mute",
     "queues-mute",
     "reopens",
     "pages",
