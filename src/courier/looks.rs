@@ -1,5 +1,6 @@
 //! Which ranges of a file processes have mapped. The look itself is the helper's: reading somebody's
-//! `/proc/<pid>/maps` waits for the lock of that process's memory.
+//! `/proc/<pid>/maps` waits for the lock of that process's memory. Who keeps that for ever is passed
+//! over, and told to have let go of what he has mapped.
 
 use std::fs::File;
 use std::ops::Range;
@@ -27,10 +28,9 @@ pub(super) fn maps(request: &Request, transfer: &File) -> Result<i64, Errno> {
         .collect();
     let pids = if named.is_empty() { maps::processes() } else { named };
     let mut found = Vec::new();
-    for pid in pids {
-        // Who ended meanwhile maps nothing.
-        maps::add(pid, request.address, request.arg, &mut found);
-    }
+    let seen =
+        maps::look(pids, |_, text| maps::add(text, request.address, request.arg, &mut found));
+    seen.map_err(|_| Errno::EAGAIN)?;
     let merged = merge(found);
     if merged.len() > MOST {
         return Err(Errno::E2BIG);

@@ -31,7 +31,8 @@
 //! exception: when the helper is killed (by SIGKILL; nothing else ends it) after the call was
 //! answered and before the caller stopped, the call succeeds with -1 for a descriptor; and when it
 //! is killed within the 100 µs after that, the caller goes on in the middle of a call that is not
-//! its own, with all signals blocked. Nobody else is left then who could put it right.
+//! its own, with all signals blocked. Nobody else is left then who could put it right. So it is, too,
+//! with a caller that has got no processor for eight seconds.
 //!
 //! # What a caller gets whose descriptor can't be swapped
 //!

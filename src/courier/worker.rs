@@ -12,6 +12,7 @@ use zerocopy::FromZeros;
 use super::process::Helper;
 use super::wire::{DONE, Operation, Reply, Request, SEIZED, TRANSFER};
 use super::{CallSite, FileOn, GiveError, Process, Program, inject, looks};
+use crate::sys::procfs;
 
 /// The most that [`Worker::read_memory`] and [`Worker::write_memory`] move in one go, in bytes:
 /// far above what a control or a plane array can be, and a bound on what a caller's numbers
@@ -22,12 +23,16 @@ const MOST: usize = 16 << 20;
 /// operation that usually takes a thousandth of what it may.
 const OPERATIONS: u32 = 4;
 
-/// How much longer than the helper itself the daemon waits for the end of an injection, so that
-/// the helper can put the caller back by itself.
+/// How much longer than the helper itself the daemon waits for an injection to begin.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// As [`GRACE`], where the caller waits for the daemon in the middle of it.
-const SERVED: Duration = Duration::from_secs(12);
+/// The same for its end, so that the helper can put the caller back by itself: also one that gets no
+/// processor for a while, and at last none, or that waits for the daemon in the middle of it.
+const FINISH: Duration = Duration::from_secs(20);
+
+/// How often it is looked whether a caller that is to be seized dies meanwhile: nearly all are held
+/// within a hundredth of that.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A thread's helper, as a job sees it.
 ///
@@ -213,7 +218,7 @@ impl Worker {
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = Request { number: cloexec.into(), ..at_site(Operation::Give, site, 0, 0) };
-        self.inject(&request, descriptor, GRACE, answer)
+        self.inject(&request, descriptor, answer)
     }
 
     /// Has the caller, which sits in a call whose argument has `size` bytes, find `replacement`
@@ -243,7 +248,7 @@ impl Worker {
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = at_site(Operation::Swap, site, device, size);
-        self.inject(&request, replacement, SERVED, answer)
+        self.inject(&request, replacement, answer)
     }
 
     /// The ranges of the file `ino` on the device `dev` that processes have mapped, in ascending
@@ -263,16 +268,16 @@ impl Worker {
         Ok(looks::ranges(&bytes))
     }
 
-    /// An injection: held, answered, done. After the answer it may take `grace` longer than an
-    /// operation may.
+    /// An injection: held, answered, done.
     fn inject(
         &mut self,
         request: &Request,
         descriptor: OwnedFd,
-        grace: Duration,
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
-        let first = self.round(request, &[descriptor.as_fd()], self.deadline + GRACE);
+        let mut answer = Some(answer);
+        let mut answer = move |with| answer.take().into_iter().for_each(|answer| answer(with));
+        let first = self.seized(request, &descriptor, &mut answer);
         drop(descriptor); // the helper has its own
         match first {
             Ok((reply, _)) if reply.stage == SEIZED => answer(Ok(())),
@@ -287,7 +292,7 @@ impl Worker {
             }
         }
         let last = match &self.helper {
-            Some(helper) => helper.answer(self.deadline + grace),
+            Some(helper) => helper.answer(self.deadline + FINISH),
             None => Err(Errno::EIO),
         };
         match last {
@@ -300,6 +305,36 @@ impl Worker {
                 Err(lost(error))
             }
         }
+    }
+
+    /// The helper's first answer to an injection.
+    ///
+    /// A thread that is killed while it sits in its call dies when that is answered, and no earlier. If
+    /// another thread of its process kills it by running another program, then that one waits for its
+    /// death, and what seizes it waits for the `exec`. So the call of a dying thread is answered here.
+    fn seized(
+        &mut self,
+        request: &Request,
+        descriptor: &OwnedFd,
+        answer: &mut dyn FnMut(Result<(), Errno>),
+    ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
+        self.send(request, &[descriptor.as_fd()])?;
+        let until = Instant::now() + self.deadline + GRACE;
+        let first = loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.helper()?.answer(left.min(LOOK)) {
+                Err(Errno::ETIMEDOUT) if left > LOOK => {
+                    if procfs::is_dying(request.tid) {
+                        answer(Err(Errno::EIO));
+                    }
+                }
+                first => break first,
+            }
+        };
+        if first.is_err() {
+            self.replace();
+        }
+        first
     }
 
     /// Whether [`Self::give`] can work at all on this processor. Where it can't, `EXPBUF` is
@@ -374,6 +409,15 @@ impl Worker {
         fds: &[BorrowedFd<'_>],
         most: Duration,
     ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
+        self.send(request, fds)?;
+        let answer = self.helper()?.answer(most);
+        if answer.is_err() {
+            self.replace();
+        }
+        answer
+    }
+
+    fn send(&mut self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
         let deadline = u32::try_from(self.deadline.as_millis()).unwrap_or(u32::MAX);
         let request = Request { deadline, ..*request };
         // A helper that ended since its last job (killed by somebody, or by itself with a
@@ -382,11 +426,7 @@ impl Worker {
             self.replace();
             self.helper()?.ask(&request, fds).map_err(|_| Errno::EIO)?;
         }
-        let answer = self.helper()?.answer(most);
-        if answer.is_err() {
-            self.replace();
-        }
-        answer
+        Ok(())
     }
 
     fn helper(&mut self) -> Result<&Helper, Errno> {

@@ -48,20 +48,30 @@ impl Files {
     /// ends meanwhile, or may not be looked at, is left out.
     pub(super) fn holders(&self, only: Option<u32>) -> HashMap<BufferId, Vec<Holder>> {
         let mut found: HashMap<BufferId, Vec<Holder>> = HashMap::new();
-        for pid in maps::processes() {
-            let Some((name, uid)) = name_and_uid(pid) else { continue };
-            if only.is_some_and(|only| only != uid) {
-                continue;
-            }
-            let ways = self.descriptors(pid).into_iter().chain(self.mappings(pid));
+        let mut add = |ways: Vec<(BufferId, How)>, pid, (name, uid): &(String, u32)| {
             for (id, how) in ways {
-                let holder = Holder { pid, uid, name: name.clone(), how };
+                let holder = Holder { pid, uid: *uid, name: name.clone(), how };
                 let holders = found.entry(id).or_default();
                 if !holders.contains(&holder) {
                     holders.push(holder);
                 }
             }
+        };
+        let mut who = HashMap::new();
+        for pid in maps::processes() {
+            let Some(named) = name_and_uid(pid) else { continue };
+            if only.is_none_or(|only| only == named.1) {
+                add(self.descriptors(pid), pid, &named);
+                who.insert(pid, named);
+            }
         }
+        let looked = maps::look(who.keys().copied().collect(), |pid, text| {
+            who.get(&pid).into_iter().for_each(|named| add(self.mappings(text), pid, named));
+        });
+        if let Err(error) = looked {
+            tracing::warn!("who has buffers mapped can't be seen: {error}");
+        }
+        found.values_mut().for_each(|holders| holders.sort());
         found
     }
 
@@ -71,9 +81,8 @@ impl Files {
         theirs.filter_map(known).collect()
     }
 
-    fn mappings(&self, pid: u32) -> Vec<(BufferId, How)> {
-        let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&maps);
+    fn mappings(&self, text: &[u8]) -> Vec<(BufferId, How)> {
+        let text = String::from_utf8_lossy(text);
         let files = text.lines().filter_map(mapped_file);
         files.filter_map(|file| Some((*self.by_device.get(&file)?, How::Mapping))).collect()
     }
@@ -142,9 +151,14 @@ mod tests {
         let fd = file.own().as_raw_fd();
         let me = std::process::id();
         assert!(files.descriptors(me).contains(&(BufferId(7), How::Descriptor(fd))));
-        assert_eq!(files.mappings(me), []);
+        let mappings = || {
+            let mut found = Vec::new();
+            let seen = maps::look(vec![me], |_, text| found = files.mappings(text));
+            seen.map(|()| found).expect("a thread")
+        };
+        assert_eq!(mappings(), []);
         let _mapping = Mapping::new(file.own(), file.len(), false).expect("a mapping");
-        assert_eq!(files.mappings(me), [(BufferId(7), How::Mapping)]);
+        assert_eq!(mappings(), [(BufferId(7), How::Mapping)]);
     }
 
     #[test]

@@ -1,7 +1,24 @@
 //! `/proc/<pid>/maps`: what a process has mapped.
+//!
+//! Reading it waits for the lock of that process's address space, and a process can keep that for as
+//! long as a file system of its user's takes to write a page. So that it stalls nobody else, it is
+//! passed over, and with it all others of its user's, until it can be looked at again.
 
 use std::fs;
+use std::io;
 use std::ops::Range;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::procfs;
+
+/// How long a process may keep others from looking at it, which takes microseconds.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Who keeps a thread of this process from looking at him: the user, and the thread.
+static WITHHELD: Mutex<Vec<(u32, JoinHandle<()>)>> = Mutex::new(Vec::new());
 
 /// All processes but this one and its own, which map nothing of anybody's.
 #[must_use]
@@ -11,13 +28,64 @@ pub fn processes() -> Vec<u32> {
     numbers.filter(|pid| *pid != std::process::id()).collect()
 }
 
-/// Adds the ranges of the file `ino` on `dev` (`st_dev`) that `pid` has mapped.
-pub fn add(pid: u32, dev: u64, ino: u64, found: &mut Vec<Range<u64>>) {
-    let Ok(mut text) = fs::read(format!("/proc/{pid}/maps")) else { return };
-    if text.is_empty() {
-        // A kernel thread; or a process whose first thread has ended, and others go on.
-        text = others(pid);
+/// Shows to `see` what the processes have mapped: each one's number and the text of its `maps`. Who has
+/// ended meanwhile maps nothing, and who lets nobody look is passed over.
+///
+/// # Errors
+/// When no thread is to be had.
+pub fn look(mut pids: Vec<u32>, mut see: impl FnMut(u32, &[u8])) -> io::Result<()> {
+    while !pids.is_empty() {
+        pass_over(&mut pids);
+        let (tell, told) = channel();
+        let queue = pids.clone();
+        let thread = std::thread::Builder::new().name("look".into()).spawn(move || {
+            for pid in queue {
+                if tell.send((pid, text_of(pid))).is_err() {
+                    return; // given up
+                }
+            }
+        })?;
+        let mut seen = 0;
+        loop {
+            match told.recv_timeout(PATIENCE) {
+                Ok((pid, text)) => {
+                    see(pid, &text);
+                    seen += 1;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+        }
+        pids.drain(..seen.min(pids.len()));
+        if let Some(uid) = pids.first().and_then(|pid| user_of(*pid)) {
+            WITHHELD.lock().unwrap_or_else(PoisonError::into_inner).push((uid, thread));
+        }
     }
+    Ok(())
+}
+
+/// Leaves out those of users who keep a thread waiting.
+fn pass_over(pids: &mut Vec<u32>) {
+    let mut withheld = WITHHELD.lock().unwrap_or_else(PoisonError::into_inner);
+    withheld.retain(|(_, thread)| !thread.is_finished());
+    if !withheld.is_empty() {
+        pids.retain(|pid| !withheld.iter().any(|(uid, _)| Some(*uid) == user_of(*pid)));
+    }
+}
+
+/// Whose process it is: `/proc/<pid>` itself is root's where a process lets nobody look.
+fn user_of(pid: u32) -> Option<u32> {
+    procfs::status(pid).ok().map(|status| status.fsuid)
+}
+
+fn text_of(pid: u32) -> Vec<u8> {
+    let text = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+    // A kernel thread; or a process whose first thread has ended, and others go on.
+    if text.is_empty() { others(pid) } else { text }
+}
+
+/// Adds the ranges of the file `ino` on `dev` (`st_dev`) that a text of `maps` tells of.
+pub fn add(text: &[u8], dev: u64, ino: u64, found: &mut Vec<Range<u64>>) {
     found.extend(text.split(|byte| *byte == b'\n').filter_map(|line| range_of(line, dev, ino)));
 }
 
@@ -72,10 +140,15 @@ mod tests {
         let file = crate::sys::memfd::Memfd::new(8192).expect("a memory file");
         let stat = nix::sys::stat::fstat(file.own()).expect("stat");
         let mut found = Vec::new();
-        add(std::process::id(), stat.st_dev, stat.st_ino, &mut found);
+        let me = std::process::id();
+        add(&text_of(me), stat.st_dev, stat.st_ino, &mut found);
         assert!(found.is_empty());
         let mapping = crate::sys::mapping::Mapping::new(file.own(), 8192, true).expect("mapped");
-        add(std::process::id(), stat.st_dev, stat.st_ino, &mut found);
+        let seen = look(vec![me, 0], |pid, text| {
+            assert!(pid == me || text.is_empty());
+            add(text, stat.st_dev, stat.st_ino, &mut found);
+        });
+        seen.expect("a thread");
         assert_eq!((found.len(), found.first()), (1, Some(&(0..8192))));
         drop(mapping);
     }

@@ -89,6 +89,22 @@ pub fn status(tid: u32) -> Result<Status, Errno> {
     parse_status(&text).ok_or(Errno::EPROTO)
 }
 
+/// Whether `tid` is gone, or dies as soon as it comes out of the call that it sits in.
+#[must_use]
+pub fn is_dying(tid: u32) -> bool {
+    read(&format!("/proc/{tid}/status")).is_ok_and(|text| is_killed(&text)) || !exists(tid)
+}
+
+/// Whether `tid` runs, or would if it had a processor.
+#[must_use]
+pub fn is_runnable(tid: u32) -> bool {
+    read(&format!("/proc/{tid}/status")).is_ok_and(|text| text.contains("\nState:\tR"))
+}
+
+fn exists(tid: u32) -> bool {
+    fs::symlink_metadata(format!("/proc/{tid}")).is_ok()
+}
+
 /// What descriptor `fd` of `tid` is.
 ///
 /// # Errors
@@ -276,6 +292,13 @@ fn parse_status(text: &str) -> Option<Status> {
     })
 }
 
+/// `SIGKILL` is told to each thread that is to die: by a signal to the process, and by an `exec`.
+fn is_killed(text: &str) -> bool {
+    let pending = text.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+    let pending = pending.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    pending.is_some_and(|set| set >> (libc::SIGKILL - 1) & 1 == 1)
+}
+
 fn parse_descriptor(text: &str) -> Option<Descriptor> {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     Some(Descriptor {
@@ -300,6 +323,32 @@ mod tests {
         assert_eq!(call.arguments, [3, 0xc040_5610, 0x7ffe10, 0, 1, 2]);
         assert_eq!(parse_doing("16 0x3\n"), None);
         assert_eq!(parse_doing(""), None);
+    }
+
+    #[test]
+    fn who_dies_is_known_by_the_pending_signal() {
+        assert!(is_killed("Tgid:\t7\nSigPnd:\t0000000000000100\nShdPnd:\t0\n"));
+        assert!(!is_killed("SigPnd:\t0000000000004200\nShdPnd:\t0000000000000100\n"));
+        assert!(!is_killed("SigPnd:\tnonsense\n") && !is_killed(""));
+        assert!(!is_dying(std::process::id()) && is_dying(0));
+    }
+
+    #[test]
+    fn who_runs_is_runnable_and_who_waits_is_not() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let waits = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid().as_raw().cast_unsigned()).expect("told");
+            ended.recv().expect_err("the end");
+        });
+        let tid = told.recv().expect("told");
+        assert!(is_runnable(nix::unistd::gettid().as_raw().cast_unsigned()) && !is_runnable(0));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while is_runnable(tid) {
+            assert!(std::time::Instant::now() < deadline, "it waits by now");
+        }
+        drop(end);
+        waits.join().expect("its end");
     }
 
     #[test]

@@ -12,8 +12,8 @@
  *
  * Exit status: 0 fine, 1 something is wrong (and said).
  */
-#define _GNU_SOURCE
-#include <errno.h>
+#define PROGRAM "mappers"
+#include "../support/client.h"
 #include <fcntl.h>
 #include <linux/videodev2.h>
 #include <poll.h>
@@ -21,19 +21,12 @@
 #include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
 	BUFFERS = 4,
@@ -42,44 +35,6 @@ enum {
 	NEAR = 16 << 20,	/* how far from a buffer a spy looks */
 	MARK = 0xa7,
 };
-
-static void fail(const char *text, ...)
-{
-	va_list ap;
-	int why = errno;
-
-	va_start(ap, text);
-	fprintf(stderr, "mappers: ");
-	vfprintf(stderr, text, ap);
-	fprintf(stderr, " (errno %d: %s)\n", why, strerror(why));
-	va_end(ap);
-	_exit(1);
-}
-
-static void need(int wrong, const char *what)
-{
-	errno = wrong;
-	if (wrong)
-		fail("%s", what);
-}
-
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-static void say(const char *text, ...)
-{
-	va_list ap;
-
-	va_start(ap, text);
-	vprintf(text, ap);
-	va_end(ap);
-	fflush(stdout);
-}
 
 /* ---- a node ------------------------------------------------------------------------ */
 
@@ -91,11 +46,6 @@ struct client {
 	unsigned char *maps[BUFFERS];
 	size_t length;
 };
-
-static int call(int fd, unsigned long command, void *argument)
-{
-	return ioctl(fd, command, argument) ? errno : 0;
-}
 
 static int open_client(struct client *c, const char *path)
 {

@@ -8,27 +8,20 @@
  *
  * Exit status: 0 fine, 1 something is wrong (and said).
  */
-#define _GNU_SOURCE
-#include <errno.h>
+#define PROGRAM "storm"
+#include "../support/client.h"
 #include <fcntl.h>
 #include <linux/videodev2.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
 	BUFFERS = 3,
@@ -41,27 +34,6 @@ enum {
 
 static const char *capture, *output;
 
-static void fail(const char *text, ...)
-{
-	va_list ap;
-	int why = errno;
-
-	va_start(ap, text);
-	fprintf(stderr, "storm: ");
-	vfprintf(stderr, text, ap);
-	fprintf(stderr, " (errno %d: %s)\n", why, strerror(why));
-	va_end(ap);
-	_exit(1);
-}
-
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* ---- a node ------------------------------------------------------------------------ */
 
 struct client {
@@ -71,11 +43,6 @@ struct client {
 	unsigned char *maps[BUFFERS];
 	size_t length;
 };
-
-static int call(int fd, unsigned long command, void *argument)
-{
-	return ioctl(fd, command, argument) ? errno : 0;
-}
 
 static bool open_client(struct client *c, const char *path, bool is_output)
 {
@@ -308,13 +275,6 @@ static void storm_of_kills(unsigned count)
 static bool is_loss(int wrong)
 {
 	return wrong == ENOTCONN || wrong == ECONNABORTED || wrong == ENODEV || wrong == EIO;
-}
-
-static void need(int wrong, const char *what)
-{
-	errno = wrong;
-	if (wrong)
-		fail("%s", what);
 }
 
 static void tell(int pipe_fd)

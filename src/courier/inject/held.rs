@@ -8,7 +8,7 @@ use super::arch::{Architecture, Native};
 use crate::courier::reason::GiveError;
 use crate::courier::site;
 use crate::courier::wire::Request;
-use crate::sys::procfs::Syscall;
+use crate::sys::procfs::{self, Syscall};
 use crate::sys::ptrace::{self, Registers, Stop};
 
 /// How long a call in the caller may take before it is interrupted, and then again before the
@@ -18,6 +18,11 @@ const CALL: Duration = Duration::from_millis(500);
 /// As [`CALL`], for those that wait for the daemon besides: the last close of a node's file for the
 /// answer to `RELEASE`, an epoll for that to `POLL`. When the daemon dies, both end at once.
 const SERVED: Duration = Duration::from_secs(2);
+
+/// How much longer, all in all, a caller is waited for that would go on and gets no processor: it is
+/// given up in the middle of a call that is not its own, which others' load must not bring about. The
+/// daemon is more patient than that; see `FINISH` in `src/courier/worker.rs`.
+const STARVED: Duration = Duration::from_secs(8);
 
 /// How long to wait for what is left of a caller that dies.
 const DEATH: Duration = Duration::from_millis(200);
@@ -47,6 +52,23 @@ pub(super) fn wait(tid: u32, deadline: Instant) -> Result<Stop, GiveError> {
     }
 }
 
+/// As [`wait`], and longer while the thread waits for nothing but a processor.
+///
+/// # Errors
+/// As [`wait`].
+pub(super) fn wait_for_its_turn(tid: u32, deadline: Instant) -> Result<Stop, GiveError> {
+    let last = deadline + STARVED;
+    let mut until = deadline;
+    loop {
+        match wait(tid, until) {
+            Err(GiveError::TimedOut) if until < last && procfs::is_runnable(tid) => {
+                until = last.min(Instant::now() + CALL);
+            }
+            waited => return waited,
+        }
+    }
+}
+
 /// After an `ESRCH`: waits for the end of a thread that is dying, so that no zombie remains.
 pub(super) fn bury(tid: u32) {
     let deadline = Instant::now() + DEATH;
@@ -66,6 +88,8 @@ pub(super) struct Held {
     registers: Registers,
     /// The signals that it blocks itself.
     mask: u64,
+    /// Until when it is waited for where it gets no processor.
+    until: Instant,
 }
 
 impl Held {
@@ -90,7 +114,7 @@ impl Held {
         }
         let mask = ptrace::blocked_signals(tid)?;
         ptrace::block_signals(tid, ALL)?;
-        Ok(Self { tid, registers, mask })
+        Ok(Self { tid, registers, mask, until: Instant::now() + STARVED })
     }
 
     /// The descriptor on which the thread made its call.
@@ -156,6 +180,8 @@ impl Held {
                     ptrace::interrupt(self.tid)?;
                     interrupted = true;
                 }
+                Err(GiveError::TimedOut)
+                    if Instant::now() < self.until && procfs::is_runnable(self.tid) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -145,7 +145,7 @@ fn hold(
         return (Err(error.into()), Next::Request);
     }
     link.say(&Reply::seized(), &[]);
-    let held = match held::wait(tid, deadline) {
+    let held = match held::wait_for_its_turn(tid, deadline) {
         Ok(Stop::Held) => Held::take(request, seized.call.as_ref()).map_err(|error| (error, 0)),
         Ok(Stop::Signal(signal)) => Err((GiveError::Unexpected, signal)),
         Ok(Stop::Syscall | Stop::Ended) => Err((GiveError::Unexpected, 0)),

@@ -16,10 +16,12 @@
 //! the limit is raised by two for the moment; the numbers that the pair gets then tell whether
 //! there is one free number (*n* lies below the old limit) or none.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, getsockname, getsockopt, sockopt};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -72,7 +74,15 @@ pub(super) struct Pair {
 pub(super) struct Raised {
     old: DescriptorLimit,
     new: DescriptorLimit,
+    /// Keeps other helpers from it.
+    _alone: Flock<File>,
 }
+
+/// How long to wait for another helper that does so: an injection takes a millisecond.
+const TURN: Duration = Duration::from_millis(500);
+
+/// Between two tries.
+const NAP: Duration = Duration::from_micros(200);
 
 impl Receiver<'_> {
     /// The caller receives `descriptor`; returns the number it got.
@@ -120,8 +130,9 @@ impl Receiver<'_> {
 
     /// Makes the pair after raising the limit by two, or to `least` if that is more.
     fn pair_above(&self, least: u64) -> Result<(Pair, Raised), GiveError> {
+        let alone = self.alone()?;
         let old = pidfd::descriptor_limit(self.tgid, None).map_err(|_| GiveError::TableFull)?;
-        let raised = Raised { old, new: raised(old, least) };
+        let raised = Raised { old, new: raised(old, least), _alone: alone };
         // EPERM: above the machine's `fs.nr_open`.
         pidfd::descriptor_limit(self.tgid, Some(raised.new)).map_err(|_| GiveError::TableFull)?;
         match self.pair() {
@@ -133,6 +144,22 @@ impl Receiver<'_> {
                     other => other,
                 })
             }
+        }
+    }
+
+    /// The lock of the process's limit: that of a file which the process's own user can open, too, and
+    /// nobody else.
+    fn alone(&self) -> Result<Flock<File>, GiveError> {
+        let path = format!("/proc/{}/mem", self.tgid);
+        let mut file = File::open(path).map_err(|_| GiveError::TableFull)?;
+        let until = Instant::now() + TURN;
+        loop {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(locked) => return Ok(locked),
+                Err((file, Errno::EWOULDBLOCK)) if Instant::now() < until => file,
+                Err(_) => return Err(GiveError::TableFull),
+            };
+            std::thread::sleep(NAP);
         }
     }
 
