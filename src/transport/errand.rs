@@ -201,7 +201,8 @@ fn import(
         Identity::Other => return Ok(None),
         Identity::Dmabuf => {}
     }
-    match worker.take(&call.site, fd) {
+    let taken = worker.take(&call.site, fd);
+    match taken {
         Ok(taken) => Ok(registry
             .import_dmabuf(taken)
             .inspect_err(|error| tracing::info!(fd, "no import: {error}"))
@@ -289,8 +290,9 @@ fn give(worker: &mut Worker, mut call: Call, buffer: Buffer, flags: u32) {
     // Before the caller goes on: it may let go of the buffer at once, and make others.
     drop(buffer);
     v4l2_exportbuffer::set_fd(&mut call.arg, -1);
-    let given = worker.give(&site, descriptor, cloexec, |ready| match ready {
-        Ok(()) => call.succeed(),
+    let argument = std::mem::take(&mut call.arg);
+    let given = worker.give(&site, descriptor, cloexec, &argument, |ready| match ready {
+        Ok(()) => call.held(),
         Err(errno) => call.fail(errno),
     });
     match given {

@@ -94,9 +94,9 @@ pub(super) fn run(
             return refuse(node, call, errno);
         }
     };
-    let size = call.arg.len();
-    let swapped = worker.swap(&site, node.device_number, replacement, size, |ready| match ready {
-        Ok(()) => call.succeed(),
+    let (number, argument) = (node.device_number, call.arg.clone());
+    let swapped = worker.swap(&site, number, replacement, &argument, |ready| match ready {
+        Ok(()) => call.held(),
         Err(errno) => refuse(node, call, errno),
     });
     match swapped {
@@ -106,7 +106,7 @@ pub(super) fn run(
         }
         // Its argument could not be written to (`EFAULT`, and the buffers stay, as in the kernel), or it
         // has died, and its file goes with it.
-        Err(GiveError::Gone) => {}
+        Err(GiveError::Gone | GiveError::Fault) => {}
         Err(error) => {
             node.undo_allocation(file);
             tell(node, site.caller.tid, site.caller.uid, &error);
