@@ -84,10 +84,12 @@ impl Link {
 #[must_use]
 pub fn helper_main() -> u8 {
     let Some(link) = link() else { return 2 }; // not started by the daemon
+    fault!("helper.began");
     link.close_others();
     if ready().is_err() {
         return 1;
     }
+    fault!("helper.ready");
     loop {
         match link.next() {
             Ok(Some((request, fds))) => {
@@ -96,6 +98,7 @@ pub fn helper_main() -> u8 {
                 }
             }
             Ok(None) => {
+                fault!("helper.ends");
                 return 0;
             }
             Err(_) => return 1,
@@ -136,6 +139,7 @@ pub(super) enum Next {
 
 fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
     let deadline = Instant::now() + Duration::from_millis(request.deadline.into());
+    fault!("helper.asked");
     let plain = match Operation::from_number(request.operation) {
         Some(Operation::Read) => {
             memory::caller(request, Way::Read, &link.transfer, deadline).map(|()| 0)
@@ -148,6 +152,7 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
         Some(Operation::OpenFlags) => memory::open_flags(request, deadline).map(i64::from),
         Some(Operation::Process) => match memory::identify(request, deadline) {
             Ok((tgid, process, memory)) => {
+                fault!("helper.identified");
                 link.say(&Reply::value(tgid.into()), &[process.as_fd(), memory.as_fd()]);
                 return Next::Request;
             }
@@ -155,6 +160,7 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
         },
         Some(Operation::Take) => match memory::take(request, deadline) {
             Ok(taken) => {
+                fault!("helper.took");
                 link.say(&Reply::value(0), &[taken.as_fd()]);
                 return Next::Request;
             }
@@ -166,7 +172,9 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
         Some(Operation::Maps) => looks::maps(request, &link.transfer),
         None => Err(Errno::ENOSYS),
     };
+    fault!("helper.answers");
     link.say(&plain.map_or_else(Reply::error, Reply::value), &[]);
+    fault!("helper.answered");
     Next::Request
 }
 

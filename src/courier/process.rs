@@ -51,7 +51,11 @@ impl Helper {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         new_session(&mut command, None);
         inherit(&mut command, vec![theirs, shared]);
+        #[cfg(feature = "faults")]
+        crate::sys::fault::pass_on(&mut command);
         let process = command.spawn()?;
+        #[cfg(feature = "faults")]
+        crate::sys::fault::helper(process.id());
         Ok(Self { process, socket: ours, transfer })
     }
 

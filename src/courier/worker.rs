@@ -280,8 +280,10 @@ impl Worker {
         grace: Duration,
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
+        fault!("inject.begins");
         let first = self.round(request, &[descriptor.as_fd()], argument, self.deadline + GRACE);
         drop(descriptor); // the helper has its own
+        fault!("inject.held");
         match first {
             Ok((reply, _)) if reply.stage == SEIZED => answer(Ok(())),
             Ok((reply, _)) => {
@@ -294,10 +296,12 @@ impl Worker {
                 return Err(lost(error));
             }
         }
+        fault!("inject.answered");
         let last = match &self.helper {
             Some(helper) => helper.answer(self.deadline + grace),
             None => Err(Errno::EIO),
         };
+        fault!("inject.done");
         match last {
             Ok((Reply { stage: DONE, errno: 0, value, .. }, _)) => {
                 i32::try_from(value).map_err(|_| GiveError::Helper)
@@ -375,7 +379,9 @@ impl Worker {
         if left.is_zero() {
             return Err(Errno::ETIMEDOUT);
         }
+        fault!("worker.asks");
         let answer = self.round(request, fds, bytes, self.deadline.min(left));
+        fault!("worker.has");
         let (reply, fds) = answer?;
         if reply.errno == 0 { Ok((reply, fds)) } else { Err(Errno::from_raw(reply.errno)) }
     }

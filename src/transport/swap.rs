@@ -83,7 +83,9 @@ pub(super) fn run(
     mapped: &Arc<MappedFile>,
 ) {
     let (file, site) = (call.file, call.site);
+    fault!("swap.begins");
     let opened = open(node, file, mapped);
+    fault!("swap.opened");
     let replacement = match opened {
         Ok(Some(replacement)) => replacement,
         // Another thread's call came first, and its swap is being made. If that fails, it takes these
@@ -99,6 +101,7 @@ pub(super) fn run(
         Ok(()) => call.held(),
         Err(errno) => refuse(node, call, errno),
     });
+    fault!("swap.done");
     match swapped {
         Ok(fd) => {
             mapped.swapped(site.caller.tid, fd);

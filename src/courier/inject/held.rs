@@ -118,7 +118,9 @@ impl Held {
         } else {
             held.home = None;
         }
+        fault!("hold.home");
         ptrace::block_signals(tid, ALL)?;
+        fault!("hold.blocked");
         Ok(held)
     }
 
@@ -188,6 +190,7 @@ impl Held {
     pub(super) fn finish(&self, last: &[Call], argument: &[u8]) -> Result<(), GiveError> {
         let undo: Vec<Undo> = last.iter().map(|call| Undo::Call(call.0, call.1)).collect();
         self.ends(&undo, 0, argument);
+        fault!("finish.begins");
         for (done, (number, arguments)) in last.iter().enumerate() {
             self.ends(undo.get(done + 1..).unwrap_or_default(), 0, argument);
             match self.make(SERVED, *number, arguments) {
@@ -206,8 +209,11 @@ impl Held {
         let own = Native::instruction(&self.registers).wrapping_sub(INSTRUCTION_LEN);
         let place = self.home.as_ref().map_or(own, Home::call);
         ptrace::set_registers(self.tid, &Native::call(&self.registers, place, number, all))?;
+        fault!("call.set");
         self.to_syscall(patience)?; // the beginning
+        fault!("call.began");
         self.to_syscall(patience)?; // the end
+        fault!("call.ended");
         let result = Native::result(&ptrace::registers(self.tid)?);
         match i32::try_from(result) {
             Ok(errno @ -4095..0) => Err(GiveError::Call(Errno::from_raw(-errno))),
@@ -245,8 +251,11 @@ impl Held {
         let result = end.map_or_else(failed, |_| 0);
         // From here on it ends so by itself, too.
         self.ends(&[], result, end.unwrap_or(&self.before));
+        fault!("release.begins");
         ptrace::block_signals(self.tid, self.mask)?;
+        fault!("release.mask");
         ptrace::set_registers(self.tid, &Native::returned(&self.registers, result))?;
+        fault!("release.registers");
         Ok(ptrace::detach(self.tid, 0)?)
     }
 }

@@ -93,7 +93,9 @@ pub(super) fn give(link: &Link, request: &Request, fds: Vec<OwnedFd>, deadline: 
 
 /// Says what came out of it.
 fn say(link: &Link, given: Result<i32, GiveError>) {
+    fault!("hold.tells");
     link.say(&given.map_or_else(GiveError::reply, |fd| Reply::value(fd.into())), &[]);
+    fault!("hold.told");
 }
 
 /// The same, at the end of it.
@@ -112,7 +114,9 @@ fn seize(request: &Request, size: usize, deadline: Instant) -> Result<Seized, (G
     let mut before = vec![0; size];
     let status = site::check(request, deadline).map_err(|error| no(error.into()))?.status;
     process_vm::read(request.tid, request.arg, &mut before).map_err(|error| no(error.into()))?;
+    fault!("seize.begins");
     let filtered = attach(request.tid, &status).map_err(no)?;
+    fault!("seize.seized");
     // From here on the number can't come to mean another thread.
     match site::check(request, deadline) {
         Ok(Site { call, status }) => Ok(Seized { call, tgid: status.tgid, filtered, before }),
@@ -166,7 +170,9 @@ fn hold(
         held::bury(tid);
         return over(link, Err(error.into()), Next::Request);
     }
+    fault!("hold.interrupted");
     link.say(&Reply::seized(), &[]);
+    fault!("hold.said");
     let held = match held::wait(tid, deadline) {
         Ok(Stop::Held) => Held::take(request, seized.call.as_ref(), &seized.before, link.number())
             .map_err(|error| (error, 0)),
@@ -176,6 +182,7 @@ fn hold(
         Err(GiveError::TimedOut) => return over(link, Err(GiveError::TimedOut), Next::End),
         Err(error) => Err((error, 0)),
     };
+    fault!("hold.stopped");
     let held = match held {
         Ok(held) => held,
         Err((error, signal)) => {
@@ -187,7 +194,9 @@ fn hold(
             return over(link, Err(error), Next::Request);
         }
     };
+    fault!("hold.held");
     let given = job(&held); // and it is gone
+    fault!("hold.done");
     let told = given.as_ref().map(|given| given.fd).map_err(|error| *error);
     if told == Err(GiveError::TimedOut) {
         return over(link, told, Next::End); // it doesn't stand still
@@ -202,6 +211,7 @@ fn hold(
     if held.release(end).is_err() {
         held::bury(tid);
     }
+    fault!("hold.released");
     ptrace::reap();
     Next::Request
 }
@@ -221,6 +231,7 @@ fn receive(
     let (tid, tgid) = (request.tid, seized.tgid);
     let receiver = Receiver { held, tid, tgid, scratch: request.arg, last: None };
     let given = receiver.receive(descriptor, request.number != 0);
+    fault!("receive.received");
     let fd = match given {
         Ok(fd) => fd,
         Err(GiveError::TimedOut) => return Err(GiveError::TimedOut),
