@@ -62,6 +62,9 @@ soak: build headers ## all kinds of clients at random, with kills and changes of
 mutants: headers ## single defects, each of which must turn a named test to FAIL; MUTANTS='cloexec limit' takes those only
 	@HEADERS=$(HEADERS)/usr/include tools/mutants $(MUTANTS)
 
+faults: build ## daemon, helper and client killed at every step, 20 times each; an hour and more. SHRBUF_FAULTS='20,expbuf' takes those only
+	@SHRBUF_FAULTS=$${SHRBUF_FAULTS:-full} cargo test --locked -p shrbuf-cli --test sandbox_uml_faults -- --nocapture
+
 bench: ready ## what the nodes cost and what that is made of, beside vivid and v4l2loopback; RUNS sandboxes of each engine (default 20)
 	@cargo build --locked --release --workspace --bins --example memo
 	@tools/bench-nodes $(TARGET)/release/shrbuf $(TARGET)/release/examples/memo
@@ -82,4 +85,4 @@ headers: ready
 programs: headers
 	@$(MAKE) -s -C tests/programs HEADERS=$(HEADERS)/usr/include OUT=$(abspath $(PROGRAMS))
 
-.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz properties mutants bench ready build headers programs
+.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz properties mutants faults bench ready build headers programs

@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -27,9 +28,26 @@ use crate::sys::{ptrace, scm_rights};
 pub(super) struct Link {
     socket: OwnedFd,
     transfer: File,
+    /// Which of the daemon's helpers it is, from 0.
+    number: usize,
 }
 
 impl Link {
+    /// See there.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The first `len` bytes of the transfer file.
+    ///
+    /// # Errors
+    /// `EIO` when there are not so many.
+    pub(super) fn laid_out(&self, len: usize) -> Result<Vec<u8>, Errno> {
+        let mut bytes = vec![0; len];
+        self.transfer.read_exact_at(&mut bytes, 0).map_err(|_| Errno::EIO)?;
+        Ok(bytes)
+    }
+
     /// Tells the daemon. That it is gone is found out at the next [`Link::next`].
     pub(super) fn say(&self, reply: &Reply, fds: &[BorrowedFd<'_>]) {
         let _ = scm_rights::send(&self.socket, reply.as_bytes(), fds);
@@ -66,10 +84,12 @@ impl Link {
 #[must_use]
 pub fn helper_main() -> u8 {
     let Some(link) = link() else { return 2 }; // not started by the daemon
+    fault!("helper.began");
     link.close_others();
     if ready().is_err() {
         return 1;
     }
+    fault!("helper.ready");
     loop {
         match link.next() {
             Ok(Some((request, fds))) => {
@@ -77,18 +97,22 @@ pub fn helper_main() -> u8 {
                     return 1;
                 }
             }
-            Ok(None) => return 0,
+            Ok(None) => {
+                fault!("helper.ends");
+                return 0;
+            }
             Err(_) => return 1,
         }
     }
 }
 
 fn link() -> Option<Link> {
-    let mut numbers = std::env::args().skip(1).map(|text| text.parse().ok());
+    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<i32>().ok());
     let socket = adopt(numbers.next()??).ok()?;
     let transfer = File::from(adopt(numbers.next()??).ok()?);
     nix::sys::socket::getsockname::<nix::sys::socket::UnixAddr>(socket.as_raw_fd()).ok()?;
-    Some(Link { socket, transfer })
+    let number = usize::try_from(numbers.next()??).ok()?;
+    Some(Link { socket, transfer, number })
 }
 
 fn ready() -> std::io::Result<()> {
@@ -115,6 +139,7 @@ pub(super) enum Next {
 
 fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
     let deadline = Instant::now() + Duration::from_millis(request.deadline.into());
+    fault!("helper.asked");
     let plain = match Operation::from_number(request.operation) {
         Some(Operation::Read) => {
             memory::caller(request, Way::Read, &link.transfer, deadline).map(|()| 0)
@@ -127,6 +152,7 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
         Some(Operation::OpenFlags) => memory::open_flags(request, deadline).map(i64::from),
         Some(Operation::Process) => match memory::identify(request, deadline) {
             Ok((tgid, process, memory)) => {
+                fault!("helper.identified");
                 link.say(&Reply::value(tgid.into()), &[process.as_fd(), memory.as_fd()]);
                 return Next::Request;
             }
@@ -134,6 +160,7 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
         },
         Some(Operation::Take) => match memory::take(request, deadline) {
             Ok(taken) => {
+                fault!("helper.took");
                 link.say(&Reply::value(0), &[taken.as_fd()]);
                 return Next::Request;
             }
@@ -145,7 +172,9 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
         Some(Operation::Maps) => looks::maps(request, &link.transfer),
         None => Err(Errno::ENOSYS),
     };
+    fault!("helper.answers");
     link.say(&plain.map_or_else(Reply::error, Reply::value), &[]);
+    fault!("helper.answered");
     Next::Request
 }
 

@@ -27,12 +27,16 @@
 //! | it did not stop in time, or its other threads interfere, or the helper was lost | `EIO` |
 //! | a system call on its behalf failed: no memory, too many files in all, a security module | that call's |
 //!
-//! In all of these nothing is exported, and the struct is as it was before the call. There is one
-//! exception: when the helper is killed (by SIGKILL; nothing else ends it) after the call was
-//! answered and before the caller stopped, the call succeeds with -1 for a descriptor; and when it
-//! is killed within the 100 µs after that, the caller goes on in the middle of a call that is not
-//! its own, with all signals blocked. Nobody else is left then who could put it right. So it is, too,
-//! with a caller that has got no processor for eight seconds.
+//! In all of these nothing is exported, and the struct is as it was before the call, also when the
+//! helper is killed (by SIGKILL; nothing else ends it), at whatever moment, and the daemon with it: a
+//! caller that was left alone puts itself back (`src/courier/inject/escape.rs`). What that can't do:
+//!
+//! - A process without a vDSO, or with too little room behind it, that is left alone within some 100 µs,
+//!   or gets no processor for eight seconds,
+//!   goes on in the middle of a call that is not its own, with all signals blocked.
+//! - Between what is written for a call and the call there are microseconds. Left alone in them, it has
+//!   a descriptor of the courier's, or a page, too many.
+//! - A limit of descriptors that was raised for the moment stays so.
 //!
 //! # What a caller gets whose descriptor can't be swapped
 //!
@@ -46,10 +50,9 @@
 //! | its epoll instances can't be told of the new file: `epoll_ctl`'s own, with more than 64 | `ENOSPC` |
 //! | it may have no more memory, not even a page for the moment | `ENOMEM` |
 //!
-//! In all of these it has the file that it had, registered with epoll as it was. The exceptions are
-//! the two above: when the helper is killed in the middle, the call succeeds and the old file stays,
-//! or the caller is lost. The second is so too when the daemon takes more than four seconds to answer
-//! the old file's `RELEASE` or the new one's `POLL`, and lives.
+//! In all of these it has the file that it had, registered with epoll as it was; of a descriptor that
+//! is registered with more than four instances, a helper that is killed in the middle takes the rest of
+//! the registrations along.
 //!
 //! # What the daemon needs
 //!

@@ -31,7 +31,11 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    pub(super) fn start(program: &Program) -> io::Result<Self> {
+    /// Starts helper number `number`.
+    ///
+    /// # Errors
+    /// When no socket, memory or process is to be had.
+    pub(super) fn start(program: &Program, number: usize) -> io::Result<Self> {
         let (ours, theirs) = scm_rights::pair()?;
         let transfer = File::from(memfd_create(c"shrbuf-transfer", MFdFlags::MFD_CLOEXEC)?);
         transfer.set_len(TRANSFER as u64)?;
@@ -42,11 +46,16 @@ impl Helper {
         };
         command.arg0(HELPER_NAME);
         command.args([theirs.as_raw_fd().to_string(), shared.as_raw_fd().to_string()]);
+        command.arg(number.to_string());
         command.env_clear().current_dir("/");
         command.stdin(Stdio::null()).stdout(Stdio::null());
         new_session(&mut command, None);
         inherit(&mut command, vec![theirs, shared]);
+        #[cfg(feature = "faults")]
+        crate::sys::fault::pass_on(&mut command);
         let process = command.spawn()?;
+        #[cfg(feature = "faults")]
+        crate::sys::fault::helper(process.id());
         Ok(Self { process, socket: ours, transfer })
     }
 

@@ -34,6 +34,9 @@ const FINISH: Duration = Duration::from_secs(20);
 /// within a hundredth of that.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long a caller that was left alone may take to put itself back: some ten system calls.
+const SETTLED: Duration = Duration::from_millis(20);
+
 /// A thread's helper, as a job sees it.
 ///
 /// All operations answer `ESRCH` when the thread has died or sits in this call no more (there is
@@ -43,6 +46,8 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Worker {
     program: Program,
+    /// Which worker it is, from 0.
+    number: usize,
     deadline: Duration,
     /// When the present job is out of time.
     until: Instant,
@@ -52,6 +57,9 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// What a call is answered with whose caller is held, before it is made what it is to be.
+    pub const HELD: Errno = inject::HELD;
+
     /// Reads `len` bytes at `address` of the caller.
     ///
     /// # Errors
@@ -90,8 +98,7 @@ impl Worker {
         }
         let mut at = address;
         for piece in bytes.chunks(TRANSFER) {
-            self.lay_out(piece)?;
-            self.ask(&at_site(Operation::Write, site, at, piece.len()), &[])?;
+            self.ask_with(&at_site(Operation::Write, site, at, piece.len()), &[], piece)?;
             at = at.checked_add(piece.len() as u64).ok_or(Errno::EFAULT)?;
         }
         Ok(())
@@ -124,7 +131,7 @@ impl Worker {
         let mut piece = vec![0; len.min(TRANSFER)];
         for (offset, at, size) in pieces(address, len)? {
             let bytes = piece.get_mut(..size).ok_or(Errno::EINVAL)?;
-            self.ask_process(Operation::ReadProcess, process, at, size)?;
+            self.ask_process(Operation::ReadProcess, process, at, size, &[])?;
             self.fetch(bytes)?;
             sink(offset, bytes)?;
         }
@@ -147,8 +154,7 @@ impl Worker {
         for (offset, at, size) in pieces(address, len)? {
             let bytes = piece.get_mut(..size).ok_or(Errno::EINVAL)?;
             source(offset, bytes)?;
-            self.lay_out(bytes)?;
-            self.ask_process(Operation::WriteProcess, process, at, size)?;
+            self.ask_process(Operation::WriteProcess, process, at, size, bytes)?;
         }
         Ok(())
     }
@@ -200,13 +206,14 @@ impl Worker {
     }
 
     /// Has the caller, which sits in a call whose argument is a `struct v4l2_exportbuffer`,
-    /// receive `descriptor` under the lowest free number. Returns that number.
+    /// receive `descriptor` under the lowest free number. Returns that number. `argument` is the struct
+    /// as the caller is to see it, but for the number.
     ///
-    /// `answer` is called exactly once: with `Ok` when the thread is held and the call is to be
-    /// answered with success (the 64 bytes as the caller is to see them, `fd` = -1), or with the
-    /// errno that the call is to be answered with. After `Ok` the helper puts the number in, or,
-    /// when that fails, puts the errno of [`GiveError::errno`] and the struct as it was before
-    /// the call in place. Whatever comes out of it, nothing is left for the daemon to do.
+    /// `answer` is called exactly once: with `Ok` when the thread is held, and the call is to be
+    /// answered with [`HELD`](Self::HELD) and no bytes; or with the errno that the call is to be
+    /// answered with. After `Ok` the helper makes it a success with `argument` and the number, or the
+    /// errno of [`GiveError::errno`]; if it is lost, the caller finds its call failed with `HELD` and
+    /// all else as before. Whatever comes out of it, nothing is left for the daemon to do.
     ///
     /// # Errors
     /// [`GiveError`], which says what to do about it; worth one line in the log.
@@ -215,13 +222,14 @@ impl Worker {
         site: &CallSite,
         descriptor: OwnedFd,
         cloexec: bool,
+        argument: &[u8],
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let request = Request { number: cloexec.into(), ..at_site(Operation::Give, site, 0, 0) };
-        self.inject(&request, descriptor, answer)
+        self.inject(&request, descriptor, argument, answer)
     }
 
-    /// Has the caller, which sits in a call whose argument has `size` bytes, find `replacement`
+    /// Has the caller, which sits in a call that is to give it `argument`, find `replacement`
     /// under the number on which it made the call, which is open on `device` (the node's `st_rdev`).
     /// Returns that number.
     ///
@@ -232,10 +240,10 @@ impl Worker {
     /// asks `replacement` whether it is ready. So this must not run on a thread that answers the
     /// requests of either file.
     ///
-    /// `answer` is called exactly once: with `Ok` when the thread is held and the call is to be
-    /// answered with success, or with the errno that the call is to be answered with. When something
-    /// fails after `Ok`, the helper puts the errno of [`GiveError::errno`] and the argument as it was
-    /// before the call in place, and what the call did is for the daemon to undo.
+    /// `answer` is called exactly once, as in [`Self::give`]. When something fails after `Ok`, the
+    /// call fails with the errno of [`GiveError::errno`] and the argument as it was, and what the call
+    /// did is for the daemon to undo; but for [`GiveError::Fault`], where the call is done and only its
+    /// answer can't be written.
     ///
     /// # Errors
     /// [`GiveError`], which says what to do about it; worth one line in the log.
@@ -244,11 +252,11 @@ impl Worker {
         site: &CallSite,
         device: u64,
         replacement: OwnedFd,
-        size: usize,
+        argument: &[u8],
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
-        let request = at_site(Operation::Swap, site, device, size);
-        self.inject(&request, replacement, answer)
+        let request = at_site(Operation::Swap, site, device, argument.len());
+        self.inject(&request, replacement, argument, answer)
     }
 
     /// The ranges of the file `ino` on the device `dev` that processes have mapped, in ascending
@@ -258,10 +266,9 @@ impl Worker {
     /// `E2BIG` for more than 4096 ranges; see [`Worker`].
     pub fn maps(&mut self, pids: &[u32], dev: u64, ino: u64) -> Result<Vec<Range<u64>>, Errno> {
         let numbers: Vec<u8> = pids.iter().flat_map(|pid| pid.to_ne_bytes()).collect();
-        self.lay_out(&numbers)?;
         let number = i32::try_from(pids.len()).map_err(|_| Errno::E2BIG)?;
         let request = Request { number, arg: ino, ..plain(Operation::Maps, dev, 0) };
-        let (reply, _) = self.ask(&request, &[])?;
+        let (reply, _) = self.ask_with(&request, &[], &numbers)?;
         let count = usize::try_from(reply.value).map_err(|_| Errno::EIO)?;
         let mut bytes = vec![0; count.min(looks::MOST) * looks::RANGE];
         self.fetch(&mut bytes)?;
@@ -273,12 +280,15 @@ impl Worker {
         &mut self,
         request: &Request,
         descriptor: OwnedFd,
+        argument: &[u8],
         answer: impl FnOnce(Result<(), Errno>),
     ) -> Result<i32, GiveError> {
         let mut answer = Some(answer);
         let mut answer = move |with| answer.take().into_iter().for_each(|answer| answer(with));
-        let first = self.seized(request, &descriptor, &mut answer);
+        fault!("inject.begins");
+        let first = self.seized(request, &descriptor, argument, &mut answer);
         drop(descriptor); // the helper has its own
+        fault!("inject.held");
         match first {
             Ok((reply, _)) if reply.stage == SEIZED => answer(Ok(())),
             Ok((reply, _)) => {
@@ -291,10 +301,12 @@ impl Worker {
                 return Err(lost(error));
             }
         }
+        fault!("inject.answered");
         let last = match &self.helper {
             Some(helper) => helper.answer(self.deadline + FINISH),
             None => Err(Errno::EIO),
         };
+        fault!("inject.done");
         match last {
             Ok((Reply { stage: DONE, errno: 0, value, .. }, _)) => {
                 i32::try_from(value).map_err(|_| GiveError::Helper)
@@ -302,6 +314,8 @@ impl Worker {
             Ok((reply, _)) => Err(GiveError::of_reply(&reply)),
             Err(error) => {
                 self.replace();
+                // The next helper of this number writes where the caller may be just now.
+                std::thread::sleep(SETTLED);
                 Err(lost(error))
             }
         }
@@ -316,9 +330,10 @@ impl Worker {
         &mut self,
         request: &Request,
         descriptor: &OwnedFd,
+        argument: &[u8],
         answer: &mut dyn FnMut(Result<(), Errno>),
     ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
-        self.send(request, &[descriptor.as_fd()])?;
+        self.send(request, &[descriptor.as_fd()], argument)?;
         let until = Instant::now() + self.deadline + GRACE;
         let first = loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -352,10 +367,14 @@ impl Worker {
         self.helper().map(Helper::id)
     }
 
-    pub(super) fn new(program: Program, deadline: Duration) -> std::io::Result<Self> {
-        let helper = Some(Helper::start(&program)?);
+    pub(super) fn new(
+        program: Program,
+        number: usize,
+        deadline: Duration,
+    ) -> std::io::Result<Self> {
+        let helper = Some(Helper::start(&program, number)?);
         let until = Instant::now() + deadline * OPERATIONS;
-        Ok(Self { program, deadline, until, helper, left_behind: Vec::new() })
+        Ok(Self { program, number, deadline, until, helper, left_behind: Vec::new() })
     }
 
     /// A job begins: all it asks for together may take as long as [`OPERATIONS`] operations.
@@ -380,13 +399,26 @@ impl Worker {
         request: &Request,
         fds: &[BorrowedFd<'_>],
     ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
+        self.ask_with(request, fds, &[])
+    }
+
+    /// As [`Self::ask`], with `bytes` in the transfer file.
+    fn ask_with(
+        &mut self,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+        bytes: &[u8],
+    ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
         // All that a job asks for together has a bound, too: a client that answers each page just
         // in time would hold its worker for as long as it has pages.
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Errno::ETIMEDOUT);
         }
-        let (reply, fds) = self.round(request, fds, self.deadline.min(left))?;
+        fault!("worker.asks");
+        let answer = self.round(request, fds, bytes, self.deadline.min(left));
+        fault!("worker.has");
+        let (reply, fds) = answer?;
         if reply.errno == 0 { Ok((reply, fds)) } else { Err(Errno::from_raw(reply.errno)) }
     }
 
@@ -396,20 +428,23 @@ impl Worker {
         process: &Process,
         address: u64,
         len: usize,
+        bytes: &[u8],
     ) -> Result<(), Errno> {
         let number = process.tgid.cast_signed();
         let request = Request { number, ..plain(operation, address, len) };
-        self.ask(&request, &[process.pidfd.as_fd(), process.memory.as_fd()]).map(drop)
+        self.ask_with(&request, &[process.pidfd.as_fd(), process.memory.as_fd()], bytes).map(drop)
     }
 
-    /// Sends a request and waits for the first answer. Without one the helper is replaced.
+    /// Sends a request, with `bytes` in the transfer file, and waits for the first answer. Without one
+    /// the helper is replaced.
     fn round(
         &mut self,
         request: &Request,
         fds: &[BorrowedFd<'_>],
+        bytes: &[u8],
         most: Duration,
     ) -> Result<(Reply, Vec<OwnedFd>), Errno> {
-        self.send(request, fds)?;
+        self.send(request, fds, bytes)?;
         let answer = self.helper()?.answer(most);
         if answer.is_err() {
             self.replace();
@@ -417,13 +452,21 @@ impl Worker {
         answer
     }
 
-    fn send(&mut self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    /// Sends a request, with `bytes` in the transfer file.
+    fn send(
+        &mut self,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
         let deadline = u32::try_from(self.deadline.as_millis()).unwrap_or(u32::MAX);
         let request = Request { deadline, ..*request };
         // A helper that ended since its last job (killed by somebody, or by itself with a
         // thread that would not stop) is found out here, before anything has begun.
+        self.lay_out(bytes)?;
         if self.helper()?.ask(&request, fds).is_err() {
             self.replace();
+            self.lay_out(bytes)?;
             self.helper()?.ask(&request, fds).map_err(|_| Errno::EIO)?;
         }
         Ok(())
@@ -431,7 +474,7 @@ impl Worker {
 
     fn helper(&mut self) -> Result<&Helper, Errno> {
         if self.helper.is_none() {
-            let started = Helper::start(&self.program);
+            let started = Helper::start(&self.program, self.number);
             self.helper = Some(started.map_err(|error| {
                 tracing::warn!("no helper process can be started: {error}");
                 Errno::EIO

@@ -89,7 +89,7 @@ impl Workers {
         let shared = Arc::new(Shared { limits, state, changed: Condvar::new() });
         let mut pool = Self { shared, threads: Vec::new() };
         for index in 0..limits.workers.max(1) {
-            let mut worker = Worker::new(program.clone(), limits.deadline)?;
+            let mut worker = Worker::new(program.clone(), index, limits.deadline)?;
             let shared = Arc::clone(&pool.shared);
             let thread = std::thread::Builder::new().name(format!("worker {index}"));
             pool.threads.push(thread.spawn(move || shared.work(&mut worker))?);

@@ -46,6 +46,7 @@ pub fn factory(
     let workers =
         Workers::start(calls, Program::default()).map_err(failed("start the helper processes"))?;
     let workers = Arc::new(workers);
+    fault!("start.helpers");
     let users = Users::new(UserLimits {
         opens: limits.opens_per_uid,
         waiting: limits.waiting_calls_per_uid,
@@ -64,7 +65,9 @@ pub fn factory(
     }
     let real_dmabufs = exports == "udmabuf";
     let registry = Registry::new(limits, backings);
+    fault!("start.exports");
     let (mount, mapping) = mapping(memory, real_dmabufs)?;
+    fault!("start.mount");
     let reaper = Reaper::start(Arc::clone(&registry))
         .map_err(failed("start the thread that frees orphans"))?;
     let lookout = Lookout::start(Arc::clone(&workers))

@@ -93,13 +93,16 @@ impl Daemon {
     /// See [`DaemonError`]; nothing is left then.
     pub fn start(options: &Options, factory: MakeFactory<'_>) -> Result<Self, DaemonError> {
         let lock = Lock::take(&options.socket)?;
+        fault!("start.locked");
         // Whoever has the lock knows that what is left here is nobody's.
         options.links.clear_stale();
+        fault!("start.cleared");
         let config = match &options.config {
             Some(path) => Config::load(path, &|number| options.numbers.owner(number))?,
             None => Config::built_in()?,
         };
         let factory = factory(config.limits, config.memory)?;
+        fault!("start.factory");
         let supervisor =
             Arc::new(Supervisor::new(factory, options.links.clone(), options.numbers.clone()));
         let socket = options.socket.clone();
@@ -108,13 +111,17 @@ impl Daemon {
         for device in &config.devices {
             daemon.supervisor.add(device)?;
         }
+        fault!("start.nodes");
         daemon.courier = daemon.start_courier()?;
+        fault!("start.courier");
         let listener = listen_at(&options.socket)?;
+        fault!("start.listens");
         let server = Server::start(listener, Arc::clone(&daemon.supervisor), options.patience);
         daemon.server = Some(server.map_err(|source| DaemonError::Io {
             what: format!("serve {}", options.socket.display()),
             source,
         })?);
+        fault!("start.serves");
         let nodes = daemon.supervisor.list().len();
         notify(&[NotifyState::Ready, NotifyState::Status(&format!("{nodes} nodes"))]);
         tracing::info!(nodes, socket = %options.socket.display(), "ready");
@@ -139,6 +146,7 @@ impl Daemon {
     /// Ends everything in order: the control socket, then the nodes with their names, the last
     /// one first.
     pub fn stop(self) {
+        fault!("shutdown.begins");
         notify(&[NotifyState::Stopping]);
         drop(self);
     }
@@ -150,10 +158,13 @@ impl Drop for Daemon {
             server.stop();
             remove(&self.socket);
         }
+        fault!("shutdown.deaf");
         if self.courier.take().is_some() {
             remove(&courier_socket(&self.socket));
         }
+        fault!("shutdown.courier");
         self.supervisor.end();
+        fault!("shutdown.ended");
     }
 }
 

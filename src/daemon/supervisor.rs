@@ -164,14 +164,17 @@ impl Supervisor {
             error
         };
         self.links.announce(&name, number, spec.role()).map_err(|error| undo(error.into()))?;
+        fault!("start.announced");
         let node = self
             .factory
             .start(&spec)
             .map_err(|source| undo(NodeError::Start { name: name.clone(), source }))?;
+        fault!("start.made");
         if let Err(error) = self.links.publish(&name, number) {
             node.stop();
             return Err(undo(error.into()));
         }
+        fault!("start.published");
         let status = node.status();
         tracing::info!(name, number, role = %spec.role(), "node started");
         lock(&self.nodes).push(Arc::new(Running { spec, number, node: RwLock::new(Some(node)) }));
@@ -209,10 +212,12 @@ impl Supervisor {
         let name = &running.spec.name;
         // First the name, so that nobody finds a node that is going.
         self.links.withdraw(name, running.number);
+        fault!("shutdown.withdrawn");
         let node = running.node.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(node) = node {
             node.stop();
         }
+        fault!("shutdown.stopped");
         lock(&self.nodes).retain(|other| !Arc::ptr_eq(other, running));
         tracing::info!(name, number = running.number, "node stopped");
     }

@@ -7,6 +7,8 @@
 
 pub mod dmabuf;
 pub mod epoll;
+#[cfg(feature = "faults")]
+pub mod fault;
 pub mod fdinfo;
 pub mod guest;
 pub mod heap;

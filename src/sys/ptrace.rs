@@ -96,6 +96,14 @@ pub fn detach(tid: u32, signal: i32) -> Result<(), Errno> {
     Errno::result(answer).map(drop)
 }
 
+/// Registers that are all zero, for tests.
+#[cfg(test)]
+pub(crate) fn no_registers() -> Registers {
+    let found = std::mem::MaybeUninit::<Registers>::zeroed();
+    // SAFETY: all fields are plain numbers, for which zero is one.
+    unsafe { found.assume_init() }
+}
+
 /// The registers of `tid`, which stands still.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use cuse_rs::{Errno, IoctlReply};
 use vb2::{FileId, Ticket};
 
 use super::doors::Door;
-use crate::courier::{CallSite, Caller};
+use crate::courier::{CallSite, Caller, Worker};
 use crate::v4l2::table;
 use crate::v4l2::uapi::{IOC_READ, ioc_dir, ioc_size};
 
@@ -100,6 +100,11 @@ impl Call {
     /// 0, and the argument as it is now.
     pub(super) fn succeed(self) {
         self.answer(0);
+    }
+
+    /// The caller is held, and its call made what it is to be: see [`crate::courier::Worker::give`].
+    pub(super) fn held(self) {
+        self.reply.error(Worker::HELD);
     }
 
     /// This errno; with the argument too, where the kernel gives it back nevertheless.

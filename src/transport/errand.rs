@@ -201,7 +201,9 @@ fn import(
         Identity::Other => return Ok(None),
         Identity::Dmabuf => {}
     }
-    match worker.take(&call.site, fd) {
+    let taken = worker.take(&call.site, fd);
+    fault!("import.taken");
+    match taken {
         Ok(taken) => Ok(registry
             .import_dmabuf(taken)
             .inspect_err(|error| tracing::info!(fd, "no import: {error}"))
@@ -225,6 +227,7 @@ fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress) {
 
 /// Has a call wait for which nothing is there yet, unless its file is `O_NONBLOCK`.
 fn wait_or_refuse(node: &Arc<NodeShared>, call: Call, mut worker: Option<&mut Worker>) {
+    fault!("park.asks");
     let place = node.descriptors_of(call.opened());
     if node.nonblocking.ask(worker.as_deref_mut(), call.opened(), &call.site, place) {
         let errno = super::node::nothing_there(call.cmd());
@@ -241,6 +244,7 @@ fn wait_or_refuse(node: &Arc<NodeShared>, call: Call, mut worker: Option<&mut Wo
 
 /// Writes back what belongs to the caller, and answers.
 fn end(node: &Arc<NodeShared>, worker: &mut Worker, call: Call, finish: Finish) {
+    fault!("end.begins");
     match finish {
         Finish::Memory(copies) => {
             match write_back(worker, &call).and_then(|()| copy_out(worker, copies)) {
@@ -281,18 +285,22 @@ fn export(buffer: &Buffer, flags: u32) -> Result<(OwnedFd, bool), Errno> {
 }
 
 fn give(worker: &mut Worker, mut call: Call, buffer: Buffer, flags: u32) {
+    fault!("give.begins");
     let (descriptor, cloexec) = match export(&buffer, flags) {
         Ok(exported) => exported,
         Err(errno) => return call.fail(errno),
     };
+    fault!("give.exported");
     let (site, id) = (call.site, buffer.id());
     // Before the caller goes on: it may let go of the buffer at once, and make others.
     drop(buffer);
     v4l2_exportbuffer::set_fd(&mut call.arg, -1);
-    let given = worker.give(&site, descriptor, cloexec, |ready| match ready {
-        Ok(()) => call.succeed(),
+    let argument = std::mem::take(&mut call.arg);
+    let given = worker.give(&site, descriptor, cloexec, &argument, |ready| match ready {
+        Ok(()) => call.held(),
         Err(errno) => call.fail(errno),
     });
+    fault!("give.done");
     match given {
         Ok(fd) => tracing::debug!(tid = site.caller.tid, fd, buffer = %id, "exported"),
         Err(error) => tracing::info!(

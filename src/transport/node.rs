@@ -176,10 +176,12 @@ impl NodeShared {
             }
             Ok(None) => {}
         }
+        fault!("ioctl.begins");
         let needs = self.needs(&call);
         // The mount's one thread brings a display's frame from the page cache: it waits for none.
         let not_here = call.door == Door::Fuse && takes_buffers_back(call.cmd());
         let fetched = if not_here { None } else { self.fetch_here(&call, &needs) };
+        fault!("ioctl.fetched");
         match fetched.filter(|_| looks::wanted(self, &call).is_none()) {
             Some(fetched) => {
                 // A DQBUF of a file that blocked before parks at once; see NonBlocking.
@@ -256,11 +258,13 @@ impl NodeShared {
         if changes_user_memory(cmd) {
             self.user.settle(&fetched.pieces, &device.user_memory());
         }
+        fault!("dispatch.done");
         // Before the caller goes on: it may ask at once who holds what.
         drop(fetched);
         match answer {
             Ok(Answer::Park) => {
                 self.park(device, call, &interrupted.unwrap_or_default());
+                fault!("park.parked");
                 Progress::Over
             }
             Ok(answer) => {
@@ -503,6 +507,7 @@ impl NodeShared {
     }
 
     fn complete(self: &Arc<Self>, parked: Parked, outcome: Outcome) {
+        fault!("park.completes");
         match (parked, outcome) {
             (Parked::Ioctl(mut call), Outcome::Dequeued { buffer, planes, copy_out }) => {
                 call.arg = buffer.as_bytes().to_vec();
@@ -534,9 +539,11 @@ impl NodeShared {
         let waiting = self.parked.take_all();
         self.let_go(device);
         self.news.notify_all();
+        fault!("stop.waiting");
         for call in waiting {
             call.fail(Errno::ENODEV);
         }
+        fault!("stop.answered");
     }
 }
 

@@ -83,7 +83,9 @@ pub(super) fn run(
     mapped: &Arc<MappedFile>,
 ) {
     let (file, site) = (call.file, call.site);
+    fault!("swap.begins");
     let opened = open(node, file, mapped);
+    fault!("swap.opened");
     let replacement = match opened {
         Ok(Some(replacement)) => replacement,
         // Another thread's call came first, and its swap is being made. If that fails, it takes these
@@ -94,11 +96,12 @@ pub(super) fn run(
             return refuse(node, call, errno);
         }
     };
-    let size = call.arg.len();
-    let swapped = worker.swap(&site, node.device_number, replacement, size, |ready| match ready {
-        Ok(()) => call.succeed(),
+    let (number, argument) = (node.device_number, call.arg.clone());
+    let swapped = worker.swap(&site, number, replacement, &argument, |ready| match ready {
+        Ok(()) => call.held(),
         Err(errno) => refuse(node, call, errno),
     });
+    fault!("swap.done");
     match swapped {
         Ok(fd) => {
             mapped.swapped(site.caller.tid, fd);
@@ -106,7 +109,7 @@ pub(super) fn run(
         }
         // Its argument could not be written to (`EFAULT`, and the buffers stay, as in the kernel), or it
         // has died, and its file goes with it.
-        Err(GiveError::Gone) => {}
+        Err(GiveError::Gone | GiveError::Fault) => {}
         Err(error) => {
             node.undo_allocation(file);
             tell(node, site.caller.tid, site.caller.uid, &error);

@@ -306,12 +306,12 @@ impl Server {
         let helper = worker.helper_id().expect("a helper");
         assert!(helper > 1);
         let descriptor = self.shared.try_clone().expect("a clone").into();
-        let given = worker.give(site, descriptor, cloexec, |go| match go {
+        let given = worker.give(site, descriptor, cloexec, &argument, |go| match go {
             Ok(()) => {
                 if let Some(between) = &self.between {
                     between(helper);
                 }
-                answer.ok(&argument);
+                answer.error(Worker::HELD);
             }
             Err(errno) => answer.error(errno),
         });
@@ -326,7 +326,7 @@ impl Server {
 
     /// The argument's first word says what the descriptor is to become, the second is answered.
     fn swap(&self, worker: &mut Worker, site: &CallSite, mut argument: Vec<u8>, answer: Answer) {
-        let (kind, size) = (u32_at(&argument, 0), argument.len());
+        let kind = u32_at(&argument, 0);
         let device = self.device_number.load(Ordering::Relaxed);
         let device = if kind == OTHER_DEVICE { device + 1 } else { device };
         self.slow_release.store(kind == SLOW_RELEASE, Ordering::Relaxed);
@@ -343,12 +343,12 @@ impl Server {
         };
         argument[4..8].copy_from_slice(&0x5a_u32.to_ne_bytes());
         let helper = worker.helper_id().expect("a helper");
-        let swapped = worker.swap(site, device, replacement, size, |go| match go {
+        let swapped = worker.swap(site, device, replacement, &argument, |go| match go {
             Ok(()) => {
                 if let Some(between) = &self.between {
                     between(helper);
                 }
-                answer.ok(&argument);
+                answer.error(Worker::HELD);
             }
             Err(errno) => answer.error(errno),
         });

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::arch::{Architecture, Native};
+use super::arch::{Architecture, INSTRUCTION_LEN, Native};
+use super::escape::{Ending, Home, MOST, Undo};
 use crate::courier::reason::GiveError;
 use crate::courier::site;
 use crate::courier::wire::Request;
@@ -90,16 +91,33 @@ pub(super) struct Held {
     mask: u64,
     /// Until when it is waited for where it gets no processor.
     until: Instant,
+    /// Where it makes calls, and what puts it back if this process ends before that.
+    home: Option<Home>,
+    /// Where its argument is, and what it was.
+    argument: u64,
+    before: Vec<u8>,
 }
+
+/// A system call: number and arguments.
+pub(super) type Call = (i64, [u64; 4]);
+
+/// What a call that is held was answered with, and ends with if nobody says otherwise.
+pub(in crate::courier) const HELD: Errno = Errno::EIO;
 
 impl Held {
     /// Takes over the request's thread, which stands still, if it does so behind the request's
-    /// call, which succeeded. `seen` is where and how it made that call, if that is known.
+    /// call, which was answered with [`HELD`]. `seen` is where and how it made that call, if that is
+    /// known, `before` its argument then, `room` this helper's number.
     ///
     /// # Errors
     /// [`GiveError::Gone`] when the call failed by itself (nobody answered it);
     /// [`GiveError::Unexpected`] when it stands elsewhere. Nothing was changed then.
-    pub(super) fn take(request: &Request, seen: Option<&Syscall>) -> Result<Self, GiveError> {
+    pub(super) fn take(
+        request: &Request,
+        seen: Option<&Syscall>,
+        before: &[u8],
+        room: usize,
+    ) -> Result<Self, GiveError> {
         let tid = request.tid;
         let registers = ptrace::registers(tid)?;
         let (number, arguments) = Native::made(&registers);
@@ -109,12 +127,35 @@ impl Held {
             return Err(GiveError::Unexpected);
         }
         is_call(ptrace::peek(tid, instruction.wrapping_sub(INSTRUCTION_LEN))?)?;
-        if Native::result(&registers) != 0 {
+        if Native::result(&registers) != failed(HELD) {
             return Err(GiveError::Gone);
         }
         let mask = ptrace::blocked_signals(tid)?;
+        let (argument, before) = (request.arg, before.to_vec());
+        let home = Home::find(tid, room);
+        let until = Instant::now() + STARVED;
+        let mut held = Self { tid, registers, mask, until, home, argument, before };
+        if held.ends(&[], failed(HELD), &held.before) {
+            let parked = held.home.as_ref().map(Home::ending);
+            if let Some(ending) = parked {
+                ptrace::set_registers(tid, &Native::going_on(&held.registers, ending))?;
+            }
+        } else {
+            held.home = None;
+        }
+        fault!("hold.home");
         ptrace::block_signals(tid, ALL)?;
-        Ok(Self { tid, registers, mask, until: Instant::now() + STARVED })
+        fault!("hold.blocked");
+        Ok(held)
+    }
+
+    /// If this process ends, the thread does `undo` behind the next call, and comes back from its own
+    /// with `result` and `argument`. Whether that can be arranged.
+    fn ends(&self, undo: &[Undo], result: i64, argument: &[u8]) -> bool {
+        let argument = (self.argument, argument.get(..MOST).unwrap_or(argument));
+        let (mask, registers) = (self.mask, &self.registers);
+        let ending = Ending { undo, argument, mask, registers, result };
+        self.home.as_ref().is_some_and(|home| home.write(&ending))
     }
 
     /// The descriptor on which the thread made its call.
@@ -127,21 +168,32 @@ impl Held {
         i32::try_from(descriptor & 0xffff_ffff).map_err(|_| GiveError::OtherFile)
     }
 
-    /// Has the thread make a system call; arguments that are not given are 0.
+    /// Has the thread make a system call; arguments that are not given are 0. `undo` is what is to be
+    /// done after it if this process ends before the next one.
     ///
     /// # Errors
     /// [`GiveError::Call`] with what the call failed with; [`GiveError::Gone`];
     /// [`GiveError::TimedOut`], after which the thread doesn't stand still.
-    pub(super) fn call(&self, number: i64, arguments: &[u64]) -> Result<i64, GiveError> {
-        self.call_within(CALL, number, arguments)
+    pub(super) fn call(
+        &self,
+        number: i64,
+        arguments: &[u64],
+        undo: &[Undo],
+    ) -> Result<i64, GiveError> {
+        self.call_within(CALL, number, arguments, undo)
     }
 
     /// As [`Self::call`], for a call that may wait for the daemon.
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub(super) fn call_served(&self, number: i64, arguments: &[u64]) -> Result<i64, GiveError> {
-        self.call_within(SERVED, number, arguments)
+    pub(super) fn call_served(
+        &self,
+        number: i64,
+        arguments: &[u64],
+        undo: &[Undo],
+    ) -> Result<i64, GiveError> {
+        self.call_within(SERVED, number, arguments, undo)
     }
 
     fn call_within(
@@ -149,14 +201,44 @@ impl Held {
         patience: Duration,
         number: i64,
         arguments: &[u64],
+        undo: &[Undo],
     ) -> Result<i64, GiveError> {
+        // First: a descriptor too many is better than another thread's that is closed.
+        self.ends(undo, failed(HELD), &self.before);
+        self.make(patience, number, arguments)
+    }
+
+    /// From here on the call is a success with `argument`, whatever happens; `last` is still to be done.
+    ///
+    /// # Errors
+    /// As [`Self::call`], but for what the calls fail with.
+    pub(super) fn finish(&self, last: &[Call], argument: &[u8]) -> Result<(), GiveError> {
+        let undo: Vec<Undo> = last.iter().map(|call| Undo::Call(call.0, call.1)).collect();
+        self.ends(&undo, 0, argument);
+        fault!("finish.begins");
+        for (done, (number, arguments)) in last.iter().enumerate() {
+            self.ends(undo.get(done + 1..).unwrap_or_default(), 0, argument);
+            match self.make(SERVED, *number, arguments) {
+                Ok(_) | Err(GiveError::Call(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn make(&self, patience: Duration, number: i64, arguments: &[u64]) -> Result<i64, GiveError> {
         let mut all = [0; 6];
         for (place, argument) in all.iter_mut().zip(arguments) {
             *place = *argument;
         }
-        ptrace::set_registers(self.tid, &Native::call(&self.registers, number, all))?;
+        let own = Native::instruction(&self.registers).wrapping_sub(INSTRUCTION_LEN);
+        let place = self.home.as_ref().map_or(own, Home::call);
+        ptrace::set_registers(self.tid, &Native::call(&self.registers, place, number, all))?;
+        fault!("call.set");
         self.to_syscall(patience)?; // the beginning
+        fault!("call.began");
         self.to_syscall(patience)?; // the end
+        fault!("call.ended");
         let result = Native::result(&ptrace::registers(self.tid)?);
         match i32::try_from(result) {
             Ok(errno @ -4095..0) => Err(GiveError::Call(Errno::from_raw(-errno))),
@@ -187,19 +269,28 @@ impl Held {
         }
     }
 
-    /// Lets the thread go: it comes back from its call with `result`, and is otherwise as it was.
+    /// Lets the thread go: it comes back from its call, whose argument is as it is to be by now, with
+    /// that or with an errno, and is otherwise as it was.
     ///
     /// # Errors
     /// [`GiveError::Gone`].
-    pub(super) fn release(self, result: i64) -> Result<(), GiveError> {
-        ptrace::set_registers(self.tid, &Native::returned(&self.registers, result))?;
+    pub(super) fn release(self, end: Result<&[u8], Errno>) -> Result<(), GiveError> {
+        let result = end.map_or_else(failed, |_| 0);
+        // From here on it ends so by itself, too.
+        self.ends(&[], result, end.unwrap_or(&self.before));
+        fault!("release.begins");
         ptrace::block_signals(self.tid, self.mask)?;
+        fault!("release.mask");
+        ptrace::set_registers(self.tid, &Native::returned(&self.registers, result))?;
+        fault!("release.registers");
         Ok(ptrace::detach(self.tid, 0)?)
     }
 }
 
-/// Length of the instruction that makes a system call, in bytes.
-pub(super) const INSTRUCTION_LEN: u64 = Native::INSTRUCTION.len() as u64;
+/// As a system call gives it back.
+fn failed(errno: Errno) -> i64 {
+    -i64::from(errno as i32)
+}
 
 /// Whether `word`, as it lies in memory, begins with the instruction that makes a system call.
 ///

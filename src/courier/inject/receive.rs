@@ -25,6 +25,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, getsockname, getsockopt, sockopt};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
+use super::escape::Undo;
 use super::held::Held;
 use crate::courier::reason::GiveError;
 use crate::sys::pidfd::{self, DescriptorLimit};
@@ -37,6 +38,8 @@ pub(super) struct Receiver<'a> {
     pub(super) tgid: u32,
     /// 64 bytes of the caller's that may be overwritten.
     pub(super) scratch: u64,
+    /// What is undone last if the thread is left alone.
+    pub(super) last: Option<Undo>,
 }
 
 /// What `recvmsg` is given: `struct msghdr`. Its own first bytes take the control message; the
@@ -99,7 +102,8 @@ impl Receiver<'_> {
         let received = if u64::try_from(pair.low).is_ok_and(|low| low < raised.old.soft) {
             self.receive_over(&pair, descriptor, cloexec)
         } else {
-            self.close(pair.high).and(self.close(pair.low)).and(Err(GiveError::TableFull))
+            let closed = self.close(pair.high, &[Undo::close(pair.low)]);
+            closed.and(self.close(pair.low, &[])).and(Err(GiveError::TableFull))
         };
         self.lower(&raised);
         received
@@ -174,8 +178,12 @@ impl Receiver<'_> {
     fn pair(&self) -> Result<Pair, GiveError> {
         let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
         let arguments = [number(libc::AF_UNIX), number(kind), 0, self.scratch];
-        self.held.call(libc::SYS_socketpair, &arguments)?;
-        let mut made = [0_i32; 2];
+        // What it doesn't make is not to be closed.
+        let mut made = [-1_i32; 2];
+        process_vm::write(self.tid, self.scratch, made.as_bytes())?;
+        let high = self.scratch.wrapping_add(size_of::<i32>() as u64);
+        let undo = [Undo::CloseAt(self.scratch), Undo::CloseAt(high)];
+        self.held.call(libc::SYS_socketpair, &arguments, &self.with_last(&undo))?;
         process_vm::read(self.tid, self.scratch, made.as_mut_bytes())?;
         let [low, high] = made;
         Ok(Pair { low: low.min(high), high: low.max(high) })
@@ -193,12 +201,13 @@ impl Receiver<'_> {
     ) -> Result<i32, GiveError> {
         let filled = self.fill(pair.low, descriptor);
         // The end that was filled lives on in this process until the message was received.
-        let filled = self.close(pair.low).and(filled);
+        let filled = self.close(pair.low, &[Undo::close(pair.high)]).and(filled);
         let received = filled.and_then(|_end| self.receive_from(pair.high, cloexec));
         if received == Err(GiveError::TimedOut) {
             return received; // it doesn't stand still
         }
-        match (self.close(pair.high), received) {
+        let given = received.ok().map(Undo::close);
+        match (self.close(pair.high, given.as_slice()), received) {
             (Ok(()), received) => received,
             (Err(error), _) => Err(error),
         }
@@ -232,12 +241,16 @@ impl Receiver<'_> {
         let header = MessageHeader {
             control: self.scratch,
             control_len: size_of::<Received>() as u64,
+            // There are no parts. Where this lies the number comes, and none until then.
+            parts: u64::MAX,
             ..MessageHeader::new_zeroed()
         };
         process_vm::write(self.tid, self.scratch, header.as_bytes())?;
         let cloexec = if cloexec { libc::MSG_CMSG_CLOEXEC } else { 0 };
         let flags = number(libc::MSG_DONTWAIT | cloexec);
-        self.held.call(libc::SYS_recvmsg, &[number(fd), self.scratch, flags])?;
+        let came = self.scratch.wrapping_add(std::mem::offset_of!(Received, fd) as u64);
+        let undo = self.with_last(&[Undo::CloseAt(came), Undo::close(fd)]);
+        self.held.call(libc::SYS_recvmsg, &[number(fd), self.scratch, flags], &undo)?;
         let mut received = Received::new_zeroed();
         process_vm::read(self.tid, self.scratch, received.as_mut_bytes())?;
         let expected = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
@@ -249,9 +262,13 @@ impl Receiver<'_> {
         }
     }
 
-    pub(super) fn close(&self, fd: i32) -> Result<(), GiveError> {
+    pub(super) fn close(&self, fd: i32, undo: &[Undo]) -> Result<(), GiveError> {
         // Whatever it was that was closed: it is.
-        settled(self.held.call(libc::SYS_close, &[number(fd)]))
+        settled(self.held.call(libc::SYS_close, &[number(fd)], &self.with_last(undo)))
+    }
+
+    fn with_last(&self, undo: &[Undo]) -> Vec<Undo> {
+        undo.iter().copied().chain(self.last).collect()
     }
 }
 
@@ -293,6 +310,7 @@ mod tests {
             std::mem::offset_of!(libc::msghdr, msg_controllen)
         );
         assert!(size_of::<Received>() <= std::mem::offset_of!(MessageHeader, control));
+        assert_eq!(std::mem::offset_of!(MessageHeader, parts), std::mem::offset_of!(Received, fd));
         assert!(size_of::<MessageHeader>() <= super::super::SCRATCH);
         assert_eq!(RECEIVED_LEN as usize, size_of::<libc::cmsghdr>() + size_of::<i32>());
     }
