@@ -5,6 +5,7 @@ mod support;
 mod unit;
 
 use nodes::{Guest, lane_of};
+use unit::Kernel;
 
 const GUEST: Guest = Guest {
     engine: "uml",
@@ -14,9 +15,17 @@ const GUEST: Guest = Guest {
 };
 
 /// This kernel has no `PTRACE_O_SUSPEND_SECCOMP`.
+const KERNEL: Kernel = Kernel {
+    engine: "uml",
+    filtered: "EPERM",
+    exports: "memfd",
+    mapping: "copies",
+    soon_seconds: "30",
+};
+
 #[test]
 fn the_unit_confines_the_daemon_and_lets_it_work() {
-    unit::rows("uml", "EPERM", "the_unit_confines_the_daemon_and_lets_it_work");
+    unit::rows(&KERNEL, "the_unit_confines_the_daemon_and_lets_it_work");
 }
 
 #[test]

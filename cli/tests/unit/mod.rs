@@ -24,16 +24,30 @@ fn built(name: &str) -> PathBuf {
     program
 }
 
-/// All rows, for the test `name`. `filtered` is what a caller with a system call filter gets.
-pub(crate) fn rows(engine: &str, filtered: &str, name: &str) {
+/// What a guest's kernel can do.
+pub(crate) struct Kernel {
+    pub engine: &'static str,
+    /// What a caller with a system call filter gets: `done` where the kernel can suspend the filter.
+    pub filtered: &'static str,
+    /// The best backing.
+    pub exports: &'static str,
+    /// How nodes are mapped.
+    pub mapping: &'static str,
+    /// What a condition may take to come true.
+    pub soon_seconds: &'static str,
+}
+
+/// All rows, for the test `name`.
+pub(crate) fn rows(kernel: &Kernel, name: &str) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shrbuf"));
     command
-        .args(["sandbox", "--engine", engine, "--timeout", GUEST_SECONDS, "--"])
+        .args(["sandbox", "--engine", kernel.engine, "--timeout", GUEST_SECONDS, "--"])
         .arg(folder().join("boot"))
         .arg(env!("CARGO_BIN_EXE_shrbuf"))
         .arg(folder().join("rows"))
         .args([built("probe"), built("exporter")])
-        .arg(filtered);
+        .args([kernel.filtered, kernel.exports, kernel.mapping])
+        .env("UNIT_SOON_SECONDS", kernel.soon_seconds);
     let Ran { status, out, err } = ran(command);
     if status == 77 {
         println!("SKIP {name}: {}", err.replace('\n', " "));
