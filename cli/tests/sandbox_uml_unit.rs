@@ -11,7 +11,7 @@ const GUEST: Guest = Guest {
     engine: "uml",
     backing: "memfd",
     mapping: "copies",
-    programs: &["errors", "lifetime", "stream", "pipeline", "descriptors", "swap", "gocapture"],
+    programs: &["errors", "lifetime", "pipeline", "swap", "gocapture"],
 };
 
 /// This kernel has no `PTRACE_O_SUSPEND_SECCOMP`.
