@@ -1,5 +1,5 @@
 /*
- * Needs a helper twice: its descriptor becomes one that can be mapped, and it is given an export. A line
+ * Holds what it gets until its standard input ends. Needs a helper twice: its descriptor becomes one that can be mapped, and it is given an export. A line
  * for each call: what came of it.
  *
  *   exporter NODE
@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 static int failed;
 
@@ -38,5 +39,8 @@ int main(int argc, char **argv)
 	say("mmap", mmap(NULL, buffer.length, PROT_READ, MAP_SHARED, node, buffer.m.offset) == MAP_FAILED ? -1 : 0);
 	say("EXPBUF", ioctl(node, VIDIOC_EXPBUF, &export));
 	say("mmap of the export", mmap(NULL, buffer.length, PROT_READ, MAP_SHARED, export.fd, 0) == MAP_FAILED ? -1 : 0);
+	fflush(stdout);
+	while (read(0, &export, 1) > 0)
+		;
 	return failed;
 }
