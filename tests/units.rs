@@ -1,5 +1,5 @@
 //! The rule, the unit and the modules file of `udev/`, judged by the programs that will read them.
-#![allow(clippy::unwrap_used, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,20 +36,75 @@ fn the_rule_is_one_for_udev() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The unit runs /usr/bin/shrbuf; what is verified runs a program that is there.
+/// The units run /usr/bin/shrbuf; what is verified runs a program that is there.
 #[test]
 fn the_unit_is_one_for_systemd() {
     let folder = tempfile::tempdir().unwrap();
-    let unit = folder.path().join("shrbuf.service");
-    let text = fs::read_to_string(file("shrbuf.service")).unwrap();
-    assert_eq!(text.matches("ExecStart=/usr/bin/shrbuf daemon\n").count(), 1);
-    // Manual pages are installed with the program.
-    let text = text.replace("/usr/bin/shrbuf daemon", "/bin/true");
-    let pages = text.lines().filter(|line| !line.starts_with("Documentation="));
-    fs::write(&unit, pages.collect::<Vec<_>>().join("\n")).unwrap();
-    match ran(Command::new("systemd-analyze").arg("verify").arg(&unit)) {
+    let commands = [
+        ("shrbuf.service", "ExecStart=/usr/bin/shrbuf daemon --helpers /run/shrbuf-helper.sock\n"),
+        ("shrbuf-helper@.service", "ExecStart=@/usr/bin/shrbuf shrbuf-helper 3\n"),
+        ("shrbuf-helper.socket", ""),
+    ];
+    for (name, command) in commands {
+        let text = fs::read_to_string(file(name)).unwrap();
+        assert!(command.is_empty() || text.matches(command).count() == 1, "{name}: {text}");
+        // Manual pages are installed with the program.
+        let text = text.replace("/usr/bin/shrbuf ", "/bin/true ");
+        let pages = text.lines().filter(|line| !line.starts_with("Documentation="));
+        fs::write(folder.path().join(name), pages.collect::<Vec<_>>().join("\n")).unwrap();
+    }
+    let instance = folder.path().join("shrbuf-helper@0.service");
+    fs::copy(folder.path().join("shrbuf-helper@.service"), &instance).unwrap();
+    let units = [folder.path().join("shrbuf.service"), instance];
+    match ran(Command::new("systemd-analyze").arg("verify").args(units)) {
         Some(output) => is_clean(&output),
         None => println!("SKIP the_unit_is_one_for_systemd: no systemd-analyze (package systemd)"),
+    }
+}
+
+/// The socket is where the daemon looks for it.
+#[test]
+fn the_daemon_and_the_socket_unit_mean_one_path() {
+    let daemon = fs::read_to_string(file("shrbuf.service")).unwrap();
+    let (_, rest) = daemon.split_once("--helpers ").unwrap();
+    let path = rest.split_whitespace().next().unwrap();
+    let socket = fs::read_to_string(file("shrbuf-helper.socket")).unwrap();
+    assert!(socket.contains(&format!("ListenSequentialPacket={path}\n")), "{path}");
+}
+
+/// Ten times what `systemd-analyze security` says of a unit: a figure above it is a step back.
+const CEILINGS: [(&str, &str); 2] = [("shrbuf.service", "21"), ("shrbuf-helper@.service", "60")];
+
+/// Whatever is left of what systemd could take from the daemon and its helpers stands in
+/// docs/SECURITY.md, under the name that `systemd-analyze security` has for it.
+#[test]
+fn each_exposure_of_the_units_has_its_reason() {
+    let name = "each_exposure_of_the_units_has_its_reason";
+    let reasons = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SECURITY.md");
+    // A bar in a table's cell is escaped.
+    let reasons = fs::read_to_string(reasons).unwrap().replace("\\|", "|");
+    for (unit, ceiling) in CEILINGS {
+        let mut analyze = Command::new("systemd-analyze");
+        analyze.args(["security", "--no-pager", "--offline=true", "--threshold", ceiling]);
+        let Some(output) = ran(analyze.arg(file(unit)).env("SYSTEMD_COLORS", "0")) else {
+            return println!("SKIP {name}: no systemd-analyze (package systemd)");
+        };
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        if said.contains("unrecognized option") {
+            return println!(
+                "SKIP {name}: this systemd-analyze can't judge a file (250 or newer can)"
+            );
+        }
+        println!("{}", said.lines().rfind(|line| line.contains("Overall")).unwrap_or(&said));
+        assert!(output.status.success(), "{unit} is more exposed than {ceiling} tenths:\n{said}");
+        let section = reasons.split("\n### ").find(|text| text.contains(&format!("`{unit}`")));
+        let section = section.unwrap_or_else(|| panic!("docs/SECURITY.md says nothing of {unit}"));
+        let left =
+            said.lines().filter_map(|line| line.strip_prefix('✗')?.split_whitespace().next());
+        let unnamed: Vec<&str> =
+            left.filter(|exposure| !section.contains(&format!("`{exposure}`"))).collect();
+        assert!(unnamed.is_empty(), "{unit}: docs/SECURITY.md has no reason for {unnamed:?}");
     }
 }
 

@@ -4,8 +4,9 @@
 //! It holds its socket, the transfer file and nothing else: no descriptor of a node and none of
 //! `/dev/cuse`, so that neither its own death nor a stall has a part in the daemon's. It is in a
 //! session of its own and minds no signal but `SIGKILL`: what it has begun with a caller it
-//! finishes.
+//! finishes. Of root's capabilities it keeps [`HELPER_NEEDS`], and can get none back.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -15,13 +16,24 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::FileOn;
 use super::calling;
 use super::memory::{self, Way};
 use super::wire::{Operation, Reply, Request};
+use super::{FileOn, HELPER_NAME};
 use super::{inject, looks};
+use crate::sys::capability::{self, Capability, Set};
 use crate::sys::process::adopt;
-use crate::sys::{ptrace, scm_rights};
+use crate::sys::{pidfd, ptrace, scm_rights};
+
+/// What a helper needs of root's powers: callers' memory, registers and descriptors; what `/proc`
+/// shows of processes of other users; to suspend a caller's system call filters (and, in user-mode
+/// Linux, to read its kernel stack); to lend a caller a number beyond its hard limit.
+pub const HELPER_NEEDS: &[Capability] = &[
+    Capability::SysPtrace,
+    Capability::DacReadSearch,
+    Capability::SysAdmin,
+    Capability::SysResource,
+];
 
 /// Everything that the helper has from the daemon.
 #[derive(Debug)]
@@ -109,9 +121,25 @@ pub fn helper_main() -> u8 {
 fn link() -> Option<Link> {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<i32>().ok());
     let socket = adopt(numbers.next()??).ok()?;
-    let transfer = File::from(adopt(numbers.next()??).ok()?);
     nix::sys::socket::getsockname::<nix::sys::socket::UnixAddr>(socket.as_raw_fd()).ok()?;
-    let number = usize::try_from(numbers.next()??).ok()?;
+    if let Some(transfer) = numbers.next() {
+        let transfer = File::from(adopt(transfer?).ok()?);
+        let number = usize::try_from(numbers.next()??).ok()?;
+        return Some(Link { socket, transfer, number });
+    }
+    hello(socket)
+}
+
+/// The service manager has started this helper: the daemon doesn't know it yet.
+fn hello(socket: OwnedFd) -> Option<Link> {
+    let (mut request, mut fds) = (Request::new_zeroed(), Vec::new());
+    scm_rights::receive(&socket, request.as_mut_bytes(), &mut fds).ok()?.then_some(())?;
+    (request.operation == Operation::Hello as u32).then_some(())?;
+    let transfer = File::from(fds.into_iter().next()?);
+    let number = usize::try_from(request.number).ok()?;
+    let id = std::process::id();
+    let own = pidfd::open(id).ok()?;
+    scm_rights::send(&socket, Reply::value(id.into()).as_bytes(), &[own.as_fd()]).ok()?;
     Some(Link { socket, transfer, number })
 }
 
@@ -122,9 +150,13 @@ fn ready() -> std::io::Result<()> {
         deaf.add(signal);
     }
     deaf.thread_block()?;
+    // Else it would have the name of the file that it was started from.
+    nix::sys::prctl::set_name(&CString::new(HELPER_NAME)?)?;
     // Whoever runs out of memory is not to lose a caller in the middle of it. Without the right
     // to that the daemon's own value stays.
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
+    capability::keep(Set::of(HELPER_NEEDS), Set::default())?;
+    nix::sys::prctl::set_no_new_privs()?;
     ptrace::watch_for_changes()
 }
 
@@ -170,7 +202,7 @@ fn serve(link: &Link, request: &Request, fds: Vec<OwnedFd>) -> Next {
         Some(Operation::Give) => return inject::give(link, request, fds, deadline),
         Some(Operation::Swap) => return inject::swap(link, request, fds, deadline),
         Some(Operation::Maps) => looks::maps(request, &link.transfer),
-        None => Err(Errno::ENOSYS),
+        Some(Operation::Hello) | None => Err(Errno::ENOSYS),
     };
     fault!("helper.answers");
     link.say(&plain.map_or_else(Reply::error, Reply::value), &[]);

@@ -54,11 +54,13 @@
 //! is registered with more than four instances, a helper that is killed in the middle takes the rest of
 //! the registrations along.
 //!
-//! # What the daemon needs
+//! # What helpers need
 //!
-//! `CAP_SYS_PTRACE`; `CAP_SYS_ADMIN`, and no seccomp filter on itself, to suspend the filters of
-//! callers that have them; `CAP_SYS_RESOURCE` for a caller with a single free descriptor that may
-//! not raise its own limit (else that one gets `EMFILE`), and for a swap where fewer than two are free.
+//! `CAP_SYS_PTRACE`, and `CAP_DAC_READ_SEARCH` for `/proc` of other users; `CAP_SYS_ADMIN`, and no seccomp
+//! filter on themselves, to suspend the filters of callers that have them; `CAP_SYS_RESOURCE` for a caller
+//! with a single free descriptor that may not raise its own limit (else that one gets `EMFILE`), and for a
+//! swap where fewer than two are free. All else they give up ([`HELPER_NEEDS`]). A daemon that has a filter
+//! can't start such helpers: a service manager does, outside of it ([`Program::Socket`]).
 
 mod calling;
 pub mod client;
@@ -78,7 +80,7 @@ mod workers;
 
 use std::os::fd::OwnedFd;
 
-pub use helper::helper_main;
+pub use helper::{HELPER_NEEDS, helper_main};
 pub use reason::GiveError;
 pub use worker::Worker;
 pub use workers::{Limits, Program, Workers};

@@ -191,6 +191,16 @@ fn is_stale(path: &Path, address: &UnixAddr) -> io::Result<bool> {
     Ok(connect(probe.as_raw_fd(), address) == Err(Errno::ECONNREFUSED))
 }
 
+/// Connects to whoever listens at `path`.
+///
+/// # Errors
+/// Those of `connect(2)`.
+pub(super) fn connect_to(path: &Path) -> io::Result<OwnedFd> {
+    let ours = new_socket(SockFlag::empty())?;
+    connect(ours.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(ours)
+}
+
 pub(super) fn new_socket(more: SockFlag) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | more;
     Ok(socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?)

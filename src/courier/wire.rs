@@ -60,10 +60,13 @@ pub(super) enum Operation {
     /// `number` numbers of processes in the transfer file → so many ranges there, as value, of the
     /// inode `arg` on the device `address`.
     Maps = 11,
+    /// (transfer file) The first request of a helper that has only its socket → its pidfd, and its
+    /// number as value.
+    Hello = 12,
 }
 
 impl Operation {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Read,
         Self::Write,
         Self::Process,
@@ -75,6 +78,7 @@ impl Operation {
         Self::FileOn,
         Self::Swap,
         Self::Maps,
+        Self::Hello,
     ];
 
     pub(super) fn from_number(number: u32) -> Option<Self> {

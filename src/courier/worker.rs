@@ -3,13 +3,12 @@
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use zerocopy::FromZeros;
 
-use super::process::Helper;
+use super::process::{Helper, HelperProcess};
 use super::wire::{DONE, Operation, Reply, Request, SEIZED, TRANSFER};
 use super::{CallSite, FileOn, GiveError, Process, Program, inject, looks};
 use crate::sys::procfs;
@@ -53,7 +52,7 @@ pub struct Worker {
     until: Instant,
     helper: Option<Helper>,
     /// Helpers that did not end when they were told to.
-    left_behind: Vec<Child>,
+    left_behind: Vec<HelperProcess>,
 }
 
 impl Worker {
@@ -383,13 +382,13 @@ impl Worker {
     }
 
     /// Lets the helper end. Those that were left behind are handed over.
-    pub(super) fn end(&mut self) -> Vec<Child> {
+    pub(super) fn end(&mut self) -> Vec<HelperProcess> {
         self.left_behind.extend(self.helper.take().and_then(Helper::end));
         self.left_behind()
     }
 
     /// Hands over the helpers that did not end when they were told to.
-    pub(super) fn left_behind(&mut self) -> Vec<Child> {
+    pub(super) fn left_behind(&mut self) -> Vec<HelperProcess> {
         std::mem::take(&mut self.left_behind)
     }
 

@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::Worker;
+use super::process::HelperProcess;
 
 /// How many, how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub enum Program {
     Own,
     /// Another file, for tests.
     File(PathBuf),
+    /// None: a service manager listens at this `SOCK_SEQPACKET` Unix socket, and starts a helper for
+    /// each connection (`udev/shrbuf-helper.socket`).
+    Socket(PathBuf),
 }
 
 /// Helpers of one user that not even SIGKILL has ended. More of them, and that user gets no jobs.
@@ -74,7 +77,7 @@ struct State {
     /// How many jobs of a user run.
     running: HashMap<u32, usize>,
     /// Helpers that don't end, and whose job it was.
-    stuck: Vec<(u32, Child)>,
+    stuck: Vec<(u32, HelperProcess)>,
     closed: bool,
 }
 
@@ -180,7 +183,7 @@ impl Shared {
             self.done(uid, worker.left_behind());
         }
         let left_behind = worker.end();
-        self.lock().stuck.extend(left_behind.into_iter().map(|child| (u32::MAX, child)));
+        self.lock().stuck.extend(left_behind.into_iter().map(|process| (u32::MAX, process)));
     }
 
     /// Waits for the next job that may run; `None` at the end.
@@ -198,7 +201,7 @@ impl Shared {
         }
     }
 
-    fn done(&self, uid: u32, left_behind: Vec<Child>) {
+    fn done(&self, uid: u32, left_behind: Vec<HelperProcess>) {
         let mut state = self.lock();
         if let Some(count) = state.running.get_mut(&uid) {
             *count -= 1;
@@ -206,7 +209,7 @@ impl Shared {
                 state.running.remove(&uid);
             }
         }
-        state.stuck.extend(left_behind.into_iter().map(|child| (uid, child)));
+        state.stuck.extend(left_behind.into_iter().map(|process| (uid, process)));
         drop(state);
         // A job of this user may have waited for just this.
         self.changed.notify_one();
@@ -237,7 +240,7 @@ impl State {
     }
 
     fn reap(&mut self) {
-        self.stuck.retain_mut(|(_, child)| matches!(child.try_wait(), Ok(None)));
+        self.stuck.retain_mut(|(_, process)| !process.has_ended());
     }
 }
 

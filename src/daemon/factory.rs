@@ -1,12 +1,15 @@
 //! Which nodes the daemon runs: the one place that joins it with [`crate::transport`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::nodes::{
     BufferRow, BufferState, Hold, Holder, Node, NodeFactory, NodeStatus, NodeUse, SnapshotError,
     StartError, Usage, Used, UserUse,
 };
+use super::privileges;
 use crate::courier::ticket::Tickets;
 use crate::courier::{self, Program, Workers};
 use crate::device::clock::Monotonic;
@@ -32,19 +35,47 @@ pub fn factory(
     limits: SharedLimits,
     memory: MemorySpec,
 ) -> Result<Box<dyn NodeFactory>, StartError> {
-    let failed = |what: &str| {
-        let what = what.to_owned();
-        move |source| StartError::Io { what, source }
-    };
+    prepare();
+    make(&Program::default(), limits, memory)
+}
+
+/// As [`factory`], for a process that is nothing but a daemon: it keeps only the capabilities that it
+/// needs to the end. With `helpers` its helper processes are those that a service manager starts for
+/// connections to that socket. `elsewhere`: the control socket may be in a folder that is not root's.
+pub fn confined_factory(
+    helpers: Option<PathBuf>,
+    elsewhere: bool,
+) -> impl Fn(SharedLimits, MemorySpec) -> Result<Box<dyn NodeFactory>, StartError> {
+    let program = helpers.map_or_else(Program::default, Program::Socket);
+    move |limits, memory| {
+        prepare();
+        privileges::give_up(elsewhere).map_err(failed("give up capabilities"))?;
+        make(&program, limits, memory)
+    }
+}
+
+fn prepare() {
     raise_descriptor_limit();
     heap::keep_what_is_freed();
-    // Next: a helper inherits what the daemon has at that moment.
+}
+
+fn failed(what: &str) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.to_owned();
+    move |source| StartError::Io { what, source }
+}
+
+fn make(
+    program: &Program,
+    limits: SharedLimits,
+    memory: MemorySpec,
+) -> Result<Box<dyn NodeFactory>, StartError> {
+    // First: a helper inherits what the daemon has at that moment.
     let calls = courier::Limits {
         per_uid: usize::try_from(limits.reaching_calls_per_uid).unwrap_or(usize::MAX),
         ..courier::Limits::default()
     };
     let workers =
-        Workers::start(calls, Program::default()).map_err(failed("start the helper processes"))?;
+        Workers::start(calls, program.clone()).map_err(failed("start the helper processes"))?;
     let workers = Arc::new(workers);
     fault!("start.helpers");
     let users = Users::new(UserLimits {

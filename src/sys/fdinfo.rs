@@ -151,11 +151,14 @@ pub fn descriptors(pid: u32, named: impl Fn(&str) -> bool) -> Vec<(i32, FileIden
     entries.filter_map(look).collect()
 }
 
-/// Whether any process has a descriptor of this file, whose name on its mount begins with `name`. A look
-/// through all of `/proc`: milliseconds.
+/// Whether any process, but for those that are called `but`, has a descriptor of this file, whose name on
+/// its mount begins with `name`. A look through all of `/proc`: milliseconds.
 #[must_use]
-pub fn has_anybody(file: FileIdentity, name: &str) -> bool {
-    maps::processes().into_iter().any(|pid| {
+pub fn has_anybody(file: FileIdentity, name: &str, but: &str) -> bool {
+    let passed_over = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == but)
+    };
+    maps::processes().into_iter().filter(|pid| !passed_over(pid)).any(|pid| {
         let is_named = |link: &str| link.rsplit('/').next().is_some_and(|it| it.starts_with(name));
         let theirs = descriptors(pid, is_named);
         theirs.iter().any(|(_, identity)| *identity == file)
@@ -225,14 +228,15 @@ mod tests {
     fn another_process_with_the_file_is_found() {
         let file = crate::sys::memfd::Memfd::new(1).expect("a file");
         let identity = FdInfo::own(file.own()).expect("it").identity;
-        assert!(!has_anybody(identity, "memfd:"), "this process does not count");
+        assert!(!has_anybody(identity, "memfd:", "helper"), "this process does not count");
         let given = file.own().try_clone_to_owned().expect("another");
         let child = std::process::Command::new("sleep").arg("60").stdin(given).spawn();
         let mut child = child.expect("a child");
-        assert!(has_anybody(identity, "memfd:"));
-        assert!(!has_anybody(identity, "other"));
+        assert!(has_anybody(identity, "memfd:", "helper"));
+        assert!(!has_anybody(identity, "other", "helper"));
+        assert!(!has_anybody(identity, "memfd:", "sleep"), "it is passed over");
         child.kill().expect("it ends");
         child.wait().expect("its end");
-        assert!(!has_anybody(identity, "memfd:"));
+        assert!(!has_anybody(identity, "memfd:", "helper"));
     }
 }

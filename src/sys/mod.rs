@@ -5,6 +5,7 @@
 //! block, with the reason why the block is sound.
 #![allow(unsafe_code, reason = "this is the room for it; see the module's first lines")]
 
+pub mod capability;
 pub mod dmabuf;
 pub mod epoll;
 #[cfg(feature = "faults")]

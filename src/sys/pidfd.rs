@@ -56,6 +56,18 @@ pub fn is_alive(pidfd: impl AsFd) -> bool {
     poll(&mut fds, PollTimeout::ZERO) == Ok(0)
 }
 
+/// Sends SIGKILL to the process.
+///
+/// # Errors
+/// `ESRCH` when it has ended; `EPERM`.
+pub fn kill(pidfd: impl AsFd) -> Result<(), Errno> {
+    let (pidfd, no_info) = (pidfd.as_fd().as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: plain numbers, and no further information; the descriptor is borrowed, so it is open.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, no_info, 0) };
+    Errno::result(answer).map(drop)
+}
+
 /// `RLIMIT_NOFILE`: every descriptor's number is below `soft`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescriptorLimit {
@@ -83,6 +95,20 @@ pub fn descriptor_limit(tgid: u32, new: Option<DescriptorLimit>) -> Result<Descr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_killed_process_is_not_alive() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let pidfd = open(child.id()).expect("a pidfd");
+        assert!(is_alive(&pidfd));
+        kill(&pidfd).expect("sent");
+        let ended = child.wait().expect("its end");
+        assert!(!ended.success() && !is_alive(&pidfd), "{ended}");
+        assert_eq!(kill(&pidfd), Err(Errno::ESRCH));
+    }
 
     #[test]
     fn own_process() {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::fuse::{self, Pages};
+use crate::courier::HELPER_NAME;
 use crate::device::Place;
 use crate::shrbuf::arena::Arena;
 use crate::shrbuf::{AllocError, Buffer, Owner, PlaneMemory};
@@ -88,9 +89,11 @@ impl MappedFile {
         Seen::of(tid, fd).is_ok_and(|seen| seen.identity == opened.file)
     }
 
-    /// Whether any process has a descriptor of it; one that is in a socket is not seen.
+    /// Whether any process has a descriptor of it; one that is in a socket is not seen, and a helper that
+    /// has it for the moment of a swap does not count.
     pub(super) fn is_open_anywhere(&self) -> bool {
-        self.opened().is_some_and(|opened| fdinfo::has_anybody(opened.file, fuse::NAME))
+        self.opened()
+            .is_some_and(|opened| fdinfo::has_anybody(opened.file, fuse::NAME, HELPER_NAME))
     }
 
     /// Gives back cached pages of buffers that are gone. It may wait for the mount's thread.

@@ -2,6 +2,7 @@
 //! (`tests/oracle/PROGRAM-{sp,mp}.txt`), but for the differences that `tests/oracle/differences.toml`
 //! explains.
 #![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
+#![allow(dead_code, reason = "each lane uses its own part of this")]
 
 #[path = "answers.rs"]
 mod answers;
@@ -55,17 +56,25 @@ fn programs() -> &'static Path {
     })
 }
 
+/// The guest's half of a lane: a script below `cli/tests`, or two, the first of which gets the program
+/// and runs the second.
+pub(crate) type Script = [&'static str];
+
+const IN_GUEST: &Script = &["nodes/in-guest"];
+
 /// Runs them in a guest; `None` where there can be none.
-fn run(guest: &Guest, lane: &str, programs_there: &[&str]) -> Option<Ran> {
+fn run(guest: &Guest, script: &Script, lane: &str, programs_there: &[&str]) -> Option<Ran> {
     let shrbuf = env!("CARGO_BIN_EXE_shrbuf");
-    let folder = root().join("cli/tests/nodes");
+    let tests = root().join("cli/tests");
+    let (first, rest) = script.split_first().expect("a script");
     let mut command = Command::new("timeout");
     command
         .args(["--kill-after=10", GUEST_SECONDS, shrbuf, "sandbox", "--engine", guest.engine])
         .args(["--timeout", GUEST_SECONDS, "--"])
-        .arg(folder.join("in-guest"))
+        .arg(tests.join(first))
         .arg(shrbuf)
-        .arg(folder.join(format!("{lane}.toml")))
+        .args(rest.iter().map(|name| tests.join(name)))
+        .arg(tests.join(format!("nodes/{lane}.toml")))
         .args([guest.backing, guest.mapping, guest.courier])
         .arg(programs())
         .arg(PROGRAM_SECONDS)
@@ -76,6 +85,11 @@ fn run(guest: &Guest, lane: &str, programs_there: &[&str]) -> Option<Ran> {
 
 /// All of a lane, `sp` or `mp`, for the test `name`.
 pub(crate) fn lane(guest: &Guest, lane: &str, name: &str) {
+    lane_of(IN_GUEST, guest, lane, name);
+}
+
+/// As [`lane`], with another script in the guest.
+pub(crate) fn lane_of(script: &Script, guest: &Guest, lane: &str, name: &str) {
     let there: Vec<&str> = guest
         .programs
         .iter()
@@ -88,7 +102,7 @@ pub(crate) fn lane(guest: &Guest, lane: &str, name: &str) {
             there
         })
         .collect();
-    let Some(ran) = run(guest, lane, &there) else {
+    let Some(ran) = run(guest, script, lane, &there) else {
         println!("SKIP {name}: no guest of {} starts here", guest.engine);
         return;
     };
