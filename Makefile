@@ -85,4 +85,4 @@ headers: ready
 programs: headers
 	@$(MAKE) -s -C tests/programs HEADERS=$(HEADERS)/usr/include OUT=$(abspath $(PROGRAMS))
 
-.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz properties mutants faults bench ready build headers programs
+.PHONY: help setup demo test test-uml612 test-qemu oracle lint fuzz properties soak mutants faults bench ready build headers programs

@@ -9,6 +9,6 @@ use faults::Size;
 #[test]
 fn who_is_killed_at_any_step_harms_nobody() {
     let size = Size { steps: "steps-full-kernel", rounds: "1", word: "" };
-    let engine = ["--engine", "qemu", "--module", "udmabuf"];
+    let engine = ["--engine", "qemu"];
     faults::lane("who_is_killed_at_any_step_harms_nobody", &engine, "sp.toml", &size);
 }

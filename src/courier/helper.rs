@@ -26,11 +26,11 @@ use crate::sys::process::adopt;
 use crate::sys::{pidfd, ptrace, scm_rights};
 
 /// What a helper needs of root's powers: callers' memory, registers and descriptors; what `/proc`
-/// shows of processes of other users; to suspend a caller's system call filters (and, in user-mode
+/// shows of processes of other users, and their `mem` there to write to; to suspend a caller's system call filters (and, in user-mode
 /// Linux, to read its kernel stack); to lend a caller a number beyond its hard limit.
 pub const HELPER_NEEDS: &[Capability] = &[
     Capability::SysPtrace,
-    Capability::DacReadSearch,
+    Capability::DacOverride,
     Capability::SysAdmin,
     Capability::SysResource,
 ];

@@ -32,8 +32,8 @@
 //! caller that was left alone puts itself back (`src/courier/inject/escape.rs`). What that can't do:
 //!
 //! - A process without a vDSO, or with too little room behind it, that is left alone within some 100 µs,
-//!   or gets no processor for eight seconds,
-//!   goes on in the middle of a call that is not its own, with all signals blocked.
+//!   or gets no processor for eight seconds, goes on in the middle of a call that is not its own, with all
+//!   signals blocked.
 //! - Between what is written for a call and the call there are microseconds. Left alone in them, it has
 //!   a descriptor of the courier's, or a page, too many.
 //! - A limit of descriptors that was raised for the moment stays so.
@@ -56,7 +56,7 @@
 //!
 //! # What helpers need
 //!
-//! `CAP_SYS_PTRACE`, and `CAP_DAC_READ_SEARCH` for `/proc` of other users; `CAP_SYS_ADMIN`, and no seccomp
+//! `CAP_SYS_PTRACE`, and `CAP_DAC_OVERRIDE` for `/proc` of other users; `CAP_SYS_ADMIN`, and no seccomp
 //! filter on themselves, to suspend the filters of callers that have them; `CAP_SYS_RESOURCE` for a caller
 //! with a single free descriptor that may not raise its own limit (else that one gets `EMFILE`), and for a
 //! swap where fewer than two are free. All else they give up ([`HELPER_NEEDS`]). A daemon that has a filter

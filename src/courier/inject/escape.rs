@@ -17,7 +17,9 @@ use crate::sys::process_vm;
 use crate::sys::ptrace::Registers;
 
 /// Room for one helper's instructions, in bytes. Of the daemon's three helpers each has a room of its
-/// own in a process whose threads they hold at the same time; the vDSO of Linux 6.18 leaves 1504 bytes.
+/// own in a process whose threads they hold at the same time, if there are three: the vDSO of Linux 6.18
+/// leaves 1504 bytes, that of Debian's 6.12 less. Where there are fewer, helpers share them, which matters
+/// only if one is killed that holds a thread while another holds one of the same process.
 pub(super) const ROOM: usize = 496;
 
 /// One step of undoing, after the call that was to be made.
@@ -75,11 +77,10 @@ impl Home {
         let mut image = vec![0; usize::try_from(end.checked_sub(start)?).ok()?.min(1 << 16)];
         process_vm::read(tid, start, &mut image).ok()?;
         let used = start.checked_add(image_len(&image)?)?;
+        let free = usize::try_from(end.checked_sub(used)?).ok()?;
+        let room = room.checked_rem(free / ROOM)?; // none where there is no room
         let behind = u64::try_from(ROOM.checked_mul(room.checked_add(1)?)?).ok()?;
         let at = end.checked_sub(behind)?;
-        if at < used {
-            return None;
-        }
         let memory = File::options().write(true).open(format!("/proc/{tid}/mem")).ok()?;
         Some(Self { at, memory })
     }
