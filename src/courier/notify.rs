@@ -9,7 +9,7 @@
 //! is answered. All other calls, and calls on other drivers' nodes, are the kernel's to carry out.
 //!
 //! One call is served after the other, for a thread with one swap at a time is all that every kernel can
-//! tell apart (see [`super::calling`]). A caller whose memory never comes holds up the command's other
+//! tell apart (see `calling.rs`). A caller whose memory never comes holds up the command's other
 //! processes, and nobody else.
 //!
 //! Like the other way, this needs the right to `ptrace` its callers: to read and write the structs, and to
