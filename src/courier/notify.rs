@@ -154,9 +154,10 @@ impl Notify {
         let word = |at: usize| {
             argument.get(at..).and_then(|bytes| u32::read_from_prefix(bytes).ok()).map(|(it, _)| it)
         };
-        let (count, memory) =
-            if cmd == REQBUFS { (word(0)?, word(8)?) } else { (word(4)?, word(8)?) };
-        if memory != MMAP || count == 0 {
+        // `struct v4l2_requestbuffers`; `struct v4l2_create_buffers`, whose format begins with the type.
+        let (count, buffer_type) =
+            if cmd == REQBUFS { (word(0)?, word(4)?) } else { (word(4)?, word(16)?) };
+        if word(8)? != MMAP || count == 0 {
             return None;
         }
         let node = self.take(told, fd)?;
@@ -171,13 +172,8 @@ impl Notify {
         }
         if let Err(errno) = self.hand_over(told, fd, &old, &node) {
             // The caller keeps its old descriptor, and has no buffers.
-            let mut none = [0_u8; 20];
-            let kept = none.len().min(argument.len());
-            if cmd == REQBUFS {
-                none.get_mut(..kept)?.copy_from_slice(argument.get(..kept)?);
-                none.first_chunk_mut::<4>()?.fill(0);
-                let _ = ioctl(&node, REQBUFS, &mut none);
-            }
+            let mut none = [0, buffer_type, MMAP, 0, 0];
+            let _ = ioctl(&node, REQBUFS, none.as_mut_bytes());
             return Some(Err(errno));
         }
         let written = process_vm::write(told.tid, address, &argument);

@@ -4,6 +4,8 @@ use std::io;
 
 use nix::errno::Errno;
 
+use super::process::limit_capabilities;
+
 /// A capability by its number in `<linux/capability.h>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -74,7 +76,8 @@ pub fn effective() -> io::Result<Set> {
 pub fn keep(kept: Set, bounding: Set) -> io::Result<()> {
     let has = effective()?;
     if has.has(Capability::SetPcap) {
-        limit_bounding(bounding)?;
+        let numbers: Vec<u32> = (0..u64::BITS).filter(|at| bounding.0 & 1 << at != 0).collect();
+        limit_capabilities(&numbers)?;
     }
     // An unknown number is refused by kernels that have no ambient set; there is none then.
     // SAFETY: PR_CAP_AMBIENT takes plain numbers.
@@ -88,22 +91,6 @@ pub fn keep(kept: Set, bounding: Set) -> io::Result<()> {
     // SAFETY: as in `effective`; the kernel only reads what it is given here.
     let answer = unsafe { libc::syscall(libc::SYS_capset, &raw const header, halves.as_ptr()) };
     Errno::result(answer).map(drop).map_err(io::Error::from)
-}
-
-fn limit_bounding(Set(kept): Set) -> io::Result<()> {
-    // The kernel answers EINVAL for the first number that it does not know.
-    for number in 0..u64::BITS {
-        if kept & 1 << number != 0 {
-            continue;
-        }
-        // SAFETY: PR_CAPBSET_DROP takes plain numbers.
-        match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) }) {
-            Ok(_) => {}
-            Err(Errno::EINVAL) => return Ok(()),
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
 }
 
 /// `_LINUX_CAPABILITY_VERSION_3`
