@@ -168,12 +168,11 @@ impl Links {
     /// Takes the name away, if it is still ours, and the record.
     pub fn withdraw(&self, name: &str, number: u32) {
         let path = self.dev.join(name);
-        if self.is_ours(name, number) {
-            if let Err(error) = fs::remove_file(&path) {
-                if error.kind() != ErrorKind::NotFound {
-                    tracing::warn!(path = %path.display(), %error, "a name could not be removed");
-                }
-            }
+        if self.is_ours(name, number)
+            && let Err(error) = fs::remove_file(&path)
+            && error.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "a name could not be removed");
         }
         let record = self.record(number);
         match fs::remove_file(&record) {

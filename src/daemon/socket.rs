@@ -153,11 +153,11 @@ pub fn listen_at(path: &Path) -> Result<UnixListener, SocketError> {
         .map_err(failed("make the socket"))?;
     let address = UnixAddr::new(fresh.as_os_str().as_bytes()).map_err(failed("name the socket"))?;
     bind(std::os::fd::AsRawFd::as_raw_fd(&fd), &address).map_err(failed("make the socket"))?;
-    if geteuid().is_root() {
-        if let Ok(Some(group)) = Group::from_name(GROUP) {
-            chown(&fresh, None, Some(group.gid.as_raw()))
-                .map_err(doing("give to group video", &fresh))?;
-        }
+    if geteuid().is_root()
+        && let Ok(Some(group)) = Group::from_name(GROUP)
+    {
+        chown(&fresh, None, Some(group.gid.as_raw()))
+            .map_err(doing("give to group video", &fresh))?;
     }
     fs::set_permissions(&fresh, Permissions::from_mode(SOCKET_MODE))
         .map_err(doing("set the mode of", &fresh))?;

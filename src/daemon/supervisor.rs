@@ -145,10 +145,10 @@ impl Supervisor {
         if named(&spec.name).is_some() {
             return Err(NodeError::NameInUse(spec.name.clone()));
         }
-        if let Some(output) = spec.follows() {
-            if named(output).is_none_or(|running| running.spec.role() != Role::Output) {
-                return Err(NodeError::NothingToFollow(output.to_owned()));
-            }
+        if let Some(output) = spec.follows()
+            && named(output).is_none_or(|running| running.spec.role() != Role::Output)
+        {
+            return Err(NodeError::NothingToFollow(output.to_owned()));
         }
         match spec.number.and_then(|number| self.numbers.owner(number)) {
             Some(owner) => Err(NodeError::NumberInUse(owner)),

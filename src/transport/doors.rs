@@ -3,8 +3,7 @@
 //! closed when the last of them is, and nobody maps it any more.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vb2::FileId;
 
@@ -35,8 +34,6 @@ pub(super) enum Left {
 #[derive(Debug, Default)]
 pub(super) struct OpenFiles {
     files: Mutex<HashMap<FileId, Doors>>,
-    /// A file was closed for good.
-    closed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -136,7 +133,6 @@ impl OpenFiles {
             Some(mapped) => Left::Mappings(Arc::clone(mapped)),
             None => {
                 files.remove(&file);
-                self.closed.notify_all();
                 Left::Nothing
             }
         }
@@ -172,22 +168,11 @@ impl OpenFiles {
     /// It is.
     pub(super) fn forget(&self, file: FileId) {
         self.lock().remove(&file);
-        self.closed.notify_all();
     }
 
-    /// Waits until the file is closed, `patience` at most; whether it is.
-    pub(super) fn await_closed(&self, file: FileId, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
-        let mut files = self.lock();
-        while files.contains_key(&file) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.closed.wait_timeout(files, left);
-            files = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+    /// Whether the file is closed for good.
+    pub(super) fn is_closed(&self, file: FileId) -> bool {
+        !self.lock().contains_key(&file)
     }
 }
 
@@ -242,7 +227,7 @@ mod tests {
     fn a_file_is_open_by_any_door_and_by_its_mappings() {
         let files = both();
         assert!(matches!(files.leave(ONE, Door::Cuse), Left::Nothing), "never mapped");
-        assert!(files.await_closed(ONE, Duration::ZERO));
+        assert!(files.is_closed(ONE));
         let its = mapped(&files, OTHER).expect("an arena");
         assert!(files.enter(OTHER) && !files.enter(OTHER), "the second door is one");
         assert!(matches!(files.leave(OTHER, Door::Cuse), Left::Open));
@@ -250,7 +235,7 @@ mod tests {
             panic!("somebody may map it")
         };
         assert!(Arc::ptr_eq(&left, &its));
-        assert!(!files.await_closed(OTHER, Duration::ZERO));
+        assert!(!files.is_closed(OTHER));
         assert_eq!(files.lingering().len(), 1);
     }
 
@@ -263,8 +248,8 @@ mod tests {
         assert!(files.begin_close(ONE));
         assert!(!files.begin_close(ONE), "somebody does so already");
         assert!(files.lingering().is_empty());
-        assert!(!files.await_closed(ONE, Duration::ZERO));
+        assert!(!files.is_closed(ONE));
         files.forget(ONE);
-        assert!(files.await_closed(ONE, Duration::ZERO));
+        assert!(files.is_closed(ONE));
     }
 }

@@ -8,12 +8,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use vb2::FileId;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::call::Call;
 use super::node::{Fetched, Finish, NodeShared, Progress};
 use super::user::{UserCopy, UserPiece, Wanted};
-use super::{files, looks, swap};
+use super::{closing, looks, swap};
 use crate::courier::Worker;
 use crate::courier::ticket::ExportRequest;
 use crate::device::CopyOut;
@@ -73,7 +74,7 @@ pub(super) fn go_on(node: &Arc<NodeShared>, progress: Progress) {
         Progress::Finish(call, finish) => {
             submit(node, call, |node, worker, call| end(node, worker, call, finish));
         }
-        Progress::InTheWay(call, other) => files::wait_for_close(node, call, other),
+        Progress::InTheWay(call, other) => wait_for_close(node, call, other),
     }
 }
 
@@ -141,8 +142,19 @@ fn submit(
     });
 }
 
+/// The queue is another file's: the call is made once more when that is closed, or turns out to be open
+/// still.
+fn wait_for_close(node: &Arc<NodeShared>, mut call: Call, other: FileId) {
+    call.waited = true;
+    let (on, interrupted) = (Arc::clone(node), node.watch_for_signals(&call));
+    closing::when_closed(node, call.uid(), other, interrupted, move |worker| match worker {
+        Ok(worker) => again(&on, worker, call),
+        Err(errno) => call.fail(errno),
+    });
+}
+
 /// A call once more, from its beginning on.
-pub(super) fn again(node: &Arc<NodeShared>, worker: &mut Worker, call: Call) {
+fn again(node: &Arc<NodeShared>, worker: &mut Worker, call: Call) {
     let needs = node.needs(&call);
     fetch_and_dispatch(node, worker, call, &needs);
 }
@@ -221,7 +233,7 @@ fn proceed(node: &Arc<NodeShared>, worker: &mut Worker, progress: Progress) {
         Progress::WouldWait(call) => {
             wait_or_refuse(node, call, Some(worker));
         }
-        Progress::InTheWay(call, other) => files::wait_for_close(node, call, other),
+        Progress::InTheWay(call, other) => wait_for_close(node, call, other),
     }
 }
 

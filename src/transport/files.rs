@@ -1,34 +1,19 @@
 //! Opening, polling and closing a node's files, by whichever of their doors.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use cuse_rs::Errno;
 use vb2::FileId;
 
-use super::call::Call;
 use super::doors::{Door, Left};
-use super::errand;
 use super::mapped::MappedFile;
 use super::node::NodeShared;
 use super::users::Kind;
-use crate::courier::Worker;
 use crate::device::Device;
 use crate::shrbuf::arena::ArenaKind;
 
-/// How long a call waits until the kernel tells of the close of a file that is in its way. It does so
-/// after `close(2)` on the mount has returned, so a program that opens the node again may be faster;
-/// before that it writes out what was written through a mapping, which takes its time on a busy machine.
-const CLOSING: Duration = Duration::from_secs(5);
-
-/// How long from then on it waits for the last mapping to go, which the kernel undoes later still.
-const UNMAPPING: Duration = Duration::from_secs(1);
-
 /// Whose job a close is, for the workers' fairness.
 const ROOT: u32 = 0;
-
-/// Between two looks at such a file.
-const LOOK: Duration = Duration::from_millis(10);
 
 impl NodeShared {
     pub(super) fn open(self: &Arc<Self>, uid: u32, flags: u32) -> Result<FileId, Errno> {
@@ -88,6 +73,7 @@ impl NodeShared {
             self.close(file);
             mapped.arena().unmapped();
             self.files.forget(file);
+            self.services.lookout.watch().ring();
         }
     }
 
@@ -101,7 +87,7 @@ impl NodeShared {
 
     /// Whether somebody is known to have the file open. Descriptors of the mount's file that are
     /// other processes' only are not known.
-    fn is_open(&self, file: FileId) -> bool {
+    pub(super) fn is_open(&self, file: FileId) -> bool {
         self.files.is_open_by_device(file)
             || self.files.mapped(file).is_some_and(|mapped| mapped.is_open_there())
     }
@@ -129,43 +115,4 @@ impl NodeShared {
         self.let_go(device);
         revents
     }
-}
-
-/// A call that found the queue to be another file's: it is made once more when that is closed, or
-/// refused if it is open still.
-pub(super) fn wait_for_close(node: &Arc<NodeShared>, mut call: Call, other: FileId) {
-    call.waited = true;
-    let on = Arc::clone(node);
-    when_closed(node, call.uid(), other, move |worker| match worker {
-        Ok(worker) => errand::again(&on, worker, call),
-        Err(errno) => call.fail(errno),
-    });
-}
-
-/// Does something on a worker when `other` is closed, or turns out to be open still.
-pub(super) fn when_closed(
-    node: &Arc<NodeShared>,
-    uid: u32,
-    other: FileId,
-    then: impl FnOnce(Result<&mut Worker, Errno>) + Send + 'static,
-) {
-    node.see_off();
-    let on = Arc::clone(node);
-    node.services.workers.submit(uid, move |worker| {
-        let mut end = Instant::now() + CLOSING;
-        let mut told = false;
-        if on.files.mapped(other).is_some_and(|mapped| mapped.is_open_anywhere()) {
-            return then(worker);
-        }
-        // Nobody tells when a swap that is being made is over, nor when the last of some mappings is
-        // undone.
-        while !on.is_open(other) && !on.files.await_closed(other, LOOK) && Instant::now() < end {
-            if !told && on.files.lingers(other) {
-                told = true;
-                end = Instant::now() + UNMAPPING;
-            }
-            on.see_off();
-        }
-        then(worker);
-    });
 }

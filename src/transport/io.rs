@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use cuse_rs::Header;
 use vb2::{FileId, Ticket};
 
-use super::files;
+use super::closing;
 use super::node::NodeShared;
 use super::parked::Parked;
 use crate::device::{Io, Piece};
@@ -54,7 +54,7 @@ impl NodeShared {
                     return;
                 };
                 let on = Arc::clone(self);
-                files::when_closed(self, way.header.uid, other, move |_| {
+                closing::when_closed(self, way.header.uid, other, interrupted, move |_| {
                     on.read_on(Way { waited: true, ..way }, size, reply);
                 });
             }
@@ -92,7 +92,7 @@ impl NodeShared {
                     return;
                 };
                 let (on, data) = (Arc::clone(self), data.to_vec());
-                files::when_closed(self, way.header.uid, other, move |_| {
+                closing::when_closed(self, way.header.uid, other, interrupted, move |_| {
                     on.write_on(Way { waited: true, ..way }, &data, reply);
                 });
             }

@@ -1,10 +1,12 @@
 //! Looks, now and then, whether what was let go of while it was mapped is mapped still: nobody tells of
-//! a `munmap`. Nothing is looked at while there is no such buffer and no such file.
+//! a `munmap`. Nothing is looked at while there is no such buffer and no such file. It also goes on with
+//! the calls that wait for a file to close.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::closing::Closing;
 use super::looks;
 use super::mapped::MappedFile;
 use super::node::NodeShared;
@@ -16,6 +18,9 @@ const BETWEEN: Duration = Duration::from_millis(250);
 /// Before the first look, and twice as long before each further one until that. The kernel lets go of
 /// the file behind a passed-through one only after it has told of the last `close(2)`, but soon.
 const FIRST: Duration = Duration::from_millis(4);
+
+/// Between two looks whether a file is closed that calls wait for. Of some such files nobody tells.
+const BETWEEN_CALLS: Duration = Duration::from_millis(10);
 
 /// Whose jobs these are, for the workers' fairness.
 const ROOT: u32 = 0;
@@ -43,6 +48,8 @@ struct State {
     files: Vec<Arc<MappedFile>>,
     /// With files that mappings alone keep open.
     nodes: Vec<Weak<NodeShared>>,
+    /// Calls that wait for a file to close.
+    closing: Vec<Closing>,
     over: bool,
 }
 
@@ -63,21 +70,51 @@ impl Watch {
         self.0.bell.notify_all();
     }
 
+    /// This call waits for a file to close.
+    pub(super) fn closing(&self, closing: Closing) {
+        self.lock().closing.push(closing);
+        self.0.bell.notify_all();
+    }
+
+    /// A file has been closed: calls may wait for that.
+    pub(super) fn ring(&self) {
+        if !self.lock().closing.is_empty() {
+            self.0.bell.notify_all();
+        }
+    }
+
     fn run(&self, workers: &Workers) {
+        let mut pace = Looks::default();
         let mut state = self.lock();
-        let mut pause = FIRST;
         while !state.over {
-            if state.files.is_empty() && state.nodes.is_empty() {
-                pause = FIRST;
-                state = self.0.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
+            let next = pace.next(state.files.is_empty() && state.nodes.is_empty());
+            let wake = if state.closing.is_empty() {
+                next
+            } else {
+                let soon = Instant::now() + BETWEEN_CALLS;
+                Some(next.map_or(soon, |next| next.min(soon)))
+            };
+            state = match wake {
+                None => self.0.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(wake) => {
+                    let left = wake.saturating_duration_since(Instant::now());
+                    let waited = self.0.bell.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            if state.over {
+                break;
             }
-            let waited = self.0.bell.wait_timeout_while(state, pause, |state| !state.over);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            pause = BETWEEN.min(pause * 2);
-            let (files, nodes) =
-                (std::mem::take(&mut state.files), std::mem::take(&mut state.nodes));
+            // Nothing of theirs is done under the lock: it may ring, and what they let go of may be the
+            // last that keeps the daemon's parts alive.
+            let closing = std::mem::take(&mut state.closing);
+            let (files, nodes) = if pace.are_due() {
+                (std::mem::take(&mut state.files), std::mem::take(&mut state.nodes))
+            } else {
+                Default::default()
+            };
             drop(state);
+            let closing = go_on(closing);
             let nodes: Vec<_> = nodes.iter().filter_map(Weak::upgrade).filter(see_off).collect();
             let files: Vec<_> =
                 files.into_iter().filter(|mapped| mapped.arena().has_mapped_orphans()).collect();
@@ -90,10 +127,59 @@ impl Watch {
                 });
             }
             state = self.lock();
+            state.closing.extend(closing);
             files.iter().for_each(|mapped| state.add_file(mapped));
             nodes.iter().for_each(|node| state.add_node(node));
         }
     }
+}
+
+/// When to look at what is mapped.
+struct Looks {
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self { next: None, pause: FIRST }
+    }
+}
+
+impl Looks {
+    /// When the next look is to be taken; `None` while there is nothing to look at.
+    fn next(&mut self, nothing: bool) -> Option<Instant> {
+        if nothing {
+            *self = Self::default();
+        } else if self.next.is_none() {
+            self.next = Some(Instant::now() + self.pause);
+        }
+        self.next
+    }
+
+    /// Whether it is to be taken now. Each is put off further than the one before.
+    fn are_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.next.is_some_and(|next| next <= now);
+        if due {
+            self.pause = BETWEEN.min(self.pause * 2);
+            self.next = Some(now + self.pause);
+        }
+        due
+    }
+}
+
+/// Goes on with the calls that have waited long enough; returns the others.
+fn go_on(closing: Vec<Closing>) -> Vec<Closing> {
+    let mut waiting = Vec::with_capacity(closing.len());
+    for mut call in closing {
+        if call.is_over() {
+            call.go_on();
+        } else {
+            waiting.push(call);
+        }
+    }
+    waiting
 }
 
 /// Closes what can be closed; whether something is left.
@@ -120,7 +206,12 @@ impl State {
 impl std::fmt::Debug for State {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (files, nodes) = (self.files.len(), self.nodes.len());
-        out.debug_struct("State").field("files", &files).field("nodes", &nodes).finish()
+        let closing = self.closing.len();
+        out.debug_struct("State")
+            .field("files", &files)
+            .field("nodes", &nodes)
+            .field("closing", &closing)
+            .finish()
     }
 }
 
@@ -150,7 +241,10 @@ impl Drop for Lookout {
             state.files.clear();
         }
         self.watch.0.bell.notify_all();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        // What it let go of may have been the last that kept it: then it ends by itself.
+        let own = std::thread::current().id();
+        let thread = self.thread.take().filter(|thread| thread.thread().id() != own);
+        if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that looks after mapped buffers has panicked");
         }
     }

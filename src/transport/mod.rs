@@ -13,6 +13,7 @@
 //! comes out of the device as effects, and is carried out once the device is not locked any more.
 
 mod call;
+mod closing;
 mod cuse;
 mod doors;
 mod errand;

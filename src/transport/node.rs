@@ -269,13 +269,11 @@ impl NodeShared {
             }
             Ok(answer) => {
                 self.let_go(device);
-                match answer {
-                    Answer::Export { buffer, flags } => {
+                match (answer, swap::wanted(self, &call)) {
+                    (Answer::Export { buffer, flags }, _) => {
                         Progress::Finish(call, Finish::Descriptor(buffer, flags))
                     }
-                    _ if let Some(mapped) = swap::wanted(self, &call) => {
-                        Progress::Finish(call, Finish::Swap(mapped))
-                    }
+                    (_, Some(mapped)) => Progress::Finish(call, Finish::Swap(mapped)),
                     _ if call.nested_at.is_some() || !copies.is_empty() => {
                         Progress::Finish(call, Finish::Memory(copies))
                     }
@@ -357,7 +355,7 @@ impl NodeShared {
     }
 
     /// Whether a signal has come, from now on.
-    fn watch_for_signals(self: &Arc<Self>, call: &Call) -> Arc<AtomicBool> {
+    pub(super) fn watch_for_signals(self: &Arc<Self>, call: &Call) -> Arc<AtomicBool> {
         let interrupted = Arc::default();
         call.on_interrupt(self.interrupter(call.ticket, &interrupted));
         interrupted

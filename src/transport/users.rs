@@ -13,7 +13,8 @@ use cuse_rs::Errno;
 pub struct UserLimits {
     /// Open files of nodes; one more `open(2)` is `EMFILE`.
     pub opens: u32,
-    /// Calls that wait for a frame or an event; one more is `EBUSY`.
+    /// Calls that wait: for a frame, an event, or the end of a file that is in their way. One more is
+    /// `EBUSY`.
     pub waiting: u32,
 }
 

@@ -176,7 +176,8 @@ int main(int count, char **word)
 		/* exported.c: what it was given */
 		{ "reopens", reopens }, { "pages", pages },
 		/* storms.c */
-		{ "opens", opens }, { "exports", exports }, { "orphans", orphans }, { "harmless", harmless },
+		{ "opens", opens }, { "exports", exports }, { "orphans", orphans },
+		{ "crowds", crowds }, { "harmless", harmless },
 		/* sockets.c */
 		{ "malformed", malformed }, { "slow", slow }, { "many", many }, { "tickets", tickets },
 	};

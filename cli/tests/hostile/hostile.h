@@ -74,7 +74,7 @@ void pause_some(unsigned most);
 void closes(void), replaces(void), blocks(void), swapped(void), forks(void), execs(void), dies(void);
 void changes(void), unmaps(void), unserved(void), mapped_mute(void), queues_mute(void);
 void withholds(void), remakes(void), reopens(void), pages(void);
-void opens(void), exports(void), orphans(void), harmless(void);
+void opens(void), exports(void), orphans(void), crowds(void), harmless(void);
 void malformed(void), slow(void), many(void), tickets(void);
 
 /* Not attacks: see the head of hostile.c. */

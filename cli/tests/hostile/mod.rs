@@ -32,6 +32,7 @@ pub(crate) const ALL: &[&str] = &[
     "opens",
     "exports",
     "orphans",
+    "crowds",
     "malformed",
     "slow",
     "many",

@@ -4,11 +4,13 @@
  */
 #include "hostile.h"
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 enum { THREADS = 4, KEPT = 4096, LIMIT = 16 };
 
@@ -117,6 +119,112 @@ void orphans(void)
 	}
 	CONCLUDE(MUST("fine"), MUST("ENOMEM"));
 }
+
+/* ---- a file that its mappings keep open ------------------------------------------------------ */
+
+enum {
+	CROWD = 32,
+	LATE_MS = 8000,		/* each such call waits for a second; two at a time, the last would wait for 16 */
+	UNDER_WAY_MS = 100,
+	AT_ONCE_MS = 500,
+};
+
+/* Has the queue by mappings alone, until it is killed. */
+static void keep_mapped(int told)
+{
+	int camera = camera_with(2);
+	struct v4l2_buffer b = { .type = CAPTURE, .memory = MMAP };
+
+	need(call(camera, VIDIOC_QUERYBUF, &b), "QUERYBUF");
+	if (mmap(NULL, b.length, PROT_READ, MAP_SHARED, camera, b.m.offset) == MAP_FAILED)
+		fail("mmap");
+	close(camera);
+	if (write(told, "m", 1) != 1)
+		fail("the pipe");
+	while (pause())
+		;
+}
+
+/* Says when it is about to ask for the queue. */
+static void ask(int told)
+{
+	int camera = opened(at.camera);
+
+	if (write(told, "a", 1) != 1)
+		fail("the pipe");
+	request(camera, CAPTURE, MMAP, 2);
+	_exit(0);
+}
+
+/* A child that runs @run, which has said that it has come so far. */
+static pid_t child(void (*run)(int told))
+{
+	int told[2];
+	char byte;
+	pid_t made;
+
+	if (pipe(told))
+		fail("a pipe");
+	made = fork();
+	if (!made) {
+		run(told[1]);
+		_exit(1);
+	}
+	close(told[1]);
+	if (made < 0 || read(told[0], &byte, 1) != 1)
+		fail("a child has not come up");
+	close(told[0]);
+	return made;
+}
+
+static void end(pid_t pid)
+{
+	if (kill(pid, SIGKILL) || waitpid(pid, NULL, 0) != pid)
+		fail("the end of a child");
+}
+
+static void *ask_again(void *unused)
+{
+	(void)unused;
+	while (going()) {
+		int camera = opened(at.camera), wrong;
+		long long since = now_ms();
+
+		wrong = request(camera, CAPTURE, MMAP, 2);
+		if (now_ms() - since < LATE_MS)
+			got(wrong);
+		else
+			got_word("late");
+		close(camera);
+	}
+	return NULL;
+}
+
+/* All ask for a queue whose owner may be about to be gone, which each is to wait for; some are killed. */
+void crowds(void)
+{
+	pid_t owner = child(keep_mapped);
+	pthread_t all[CROWD];
+
+	for (unsigned i = 0; i < CROWD; i++)
+		all[i] = thread(ask_again, NULL);
+	while (going()) {
+		pid_t asks = child(ask);
+		long long since;
+
+		usleep(UNDER_WAY_MS * 1000);
+		since = now_ms();
+		end(asks);
+		got_word(now_ms() - since < AT_ONCE_MS ? "gone at once" : "gone");
+	}
+	for (unsigned i = 0; i < CROWD; i++)
+		pthread_join(all[i], NULL);
+	end(owner);
+	need(request(opened(at.camera), CAPTURE, MMAP, 2), "REQBUFS when the other is gone");
+	CONCLUDE(MUST("EBUSY"), MUST("gone at once"), MAY("gone"));
+}
+
+/* ---- no attack ----------------------------------------------------------------------------- */
 
 static void *compute(void *unused)
 {

@@ -201,11 +201,12 @@ fn take_dmabuf<M: Clone + PartialEq>(
     if length < plane.min_length {
         return Err(Error::PlaneTooSmall);
     }
-    if let PlaneBacking::DmaBuf { fd, memory } = &mut plane.backing {
-        if memory == wanted && plane.length == length {
-            *fd = number;
-            return Ok(());
-        }
+    if let PlaneBacking::DmaBuf { fd, memory } = &mut plane.backing
+        && memory == wanted
+        && plane.length == length
+    {
+        *fd = number;
+        return Ok(());
     }
     if size < u64::from(length) {
         return Err(Error::BadMemory);

@@ -114,10 +114,10 @@ impl Shape {
         let rate = Ratio::new(interval.denominator as usize, interval.numerator as usize);
         let (width, height) = (layout.width as usize, layout.height as usize);
         let mut clip = y4m::encode(width, height, rate).with_colorspace(self.colorspace);
-        if self.range == Range::Full {
-            if let Ok(range) = VendorExtensionString::new(b"COLORRANGE=FULL".to_vec()) {
-                clip = clip.append_vendor_extension(range);
-            }
+        if self.range == Range::Full
+            && let Ok(range) = VendorExtensionString::new(b"COLORRANGE=FULL".to_vec())
+        {
+            clip = clip.append_vendor_extension(range);
         }
         let mut header = Vec::new();
         // A vector takes all that is written.
