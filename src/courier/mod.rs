@@ -25,7 +25,7 @@
 //! | the processor's registers are not known to us | `EOPNOTSUPP` |
 //! | its struct can't be read or written any more | `EFAULT` |
 //! | it did not stop in time, or its other threads interfere, or the helper was lost | `EIO` |
-//! | a system call on its behalf failed: no memory, too many files in all, a security module | that call's |
+//! | a system call on its behalf failed: no memory, too many files in all, a security module, another thread that closed, replaced or filled what it receives by | that call's |
 //!
 //! In all of these nothing is exported, and the struct is as it was before the call, also when the
 //! helper is killed (by SIGKILL; nothing else ends it), at whatever moment, and the daemon with it: a
