@@ -2,15 +2,15 @@
 //! builds with the feature `faults`, which the tests make for themselves.
 //!
 //! The environment variable `SHRBUF_FAULTS` names a file. While it is there, it says `STEP NTH WHO
-//! CLIENT`: when a process of ours comes to `STEP` for the `NTH` time since the file was written, it
-//! kills `WHO`: `daemon`, `helper`, `client` (the process `CLIENT`) or `both` (daemon and helpers).
-//! That it did so is told by a file beside it with the ending `.seen`, as long as which there is no
-//! further fault. Steps are named where they are ([`crate::fault!`]); `cli/tests/faults/steps` is the
+//! CLIENT ROUND`: when a process of ours comes to `STEP` for the `NTH` time since the file was written,
+//! it kills `WHO`: `daemon`, `helper`, `client` (the process `CLIENT`) or `both` (daemon and helpers).
+//! That it did so is told by a file beside it with the ending `.seen-ROUND`, as long as which there is
+//! no further fault. Steps are named where they are ([`crate::fault!`]); `cli/tests/faults/steps` is the
 //! list of all of them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ pub fn helper(id: u32) {
 /// This process has come to `step`.
 pub fn point(step: &str) {
     let Some(file) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
-    let Ok(text) = fs::read_to_string(&file) else { return };
+    let (Some(armed), Ok(text)) = (inode(&file), fs::read_to_string(&file)) else { return };
     let mut words = text.split_ascii_whitespace();
     if words.next() != Some(step) {
         return;
@@ -58,11 +58,9 @@ pub fn point(step: &str) {
     let nth = words.next().and_then(|word| word.parse().ok()).unwrap_or(1);
     let who = words.next().unwrap_or_default();
     let client = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-    let seen = file.with_extension("seen");
-    if count(fs::metadata(&file).map_or(0, |data| data.ino())) != nth || seen.exists() {
-        return;
-    }
-    if fs::write(&seen, &text).is_err() {
+    let seen = file.with_extension(format!("seen-{}", words.next().unwrap_or_default()));
+    // One process of several that come to it, and none that comes to it when the round is over.
+    if count(armed) != nth || File::create_new(&seen).is_err() || inode(&file) != Some(armed) {
         return;
     }
     let helper = std::env::args_os().next().is_some_and(|name| name == "shrbuf-helper");
@@ -86,6 +84,11 @@ pub fn point(step: &str) {
     while victims.iter().any(|victim| is_alive(*victim)) && Instant::now() < until {
         std::thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// Which file it is at present.
+fn inode(file: &Path) -> Option<u64> {
+    Some(fs::metadata(file).ok()?.ino())
 }
 
 /// How often the step was come to, with this time, since `file` is there.

@@ -21,7 +21,10 @@ enum {
 	TRIES = 5, // rounds in a row that may miss a step which is come to only if a frame takes its time
 };
 
-static const char FAULT[] = "/run/fault", SEEN[] = "/run/fault.seen", NEXT[] = "/run/fault.next";
+static const char FAULT[] = "/run/fault", NEXT[] = "/run/fault.next";
+// A round's number, and what is there once its step was come to: one that comes late speaks of its own round.
+static unsigned round_number;
+static char seen_path[64];
 static const char NOTIFY[] = "/run/fault.notify";
 
 static const char *shrbuf, *config;
@@ -59,9 +62,15 @@ static long long now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static bool is_there(const char *path)
+static bool is_seen(void)
 {
-	return !access(path, F_OK);
+	return !access(seen_path, F_OK);
+}
+
+// Before any child of this round's is made.
+static void begin_round(void)
+{
+	snprintf(seen_path, sizeof(seen_path), "%s.seen-%u", FAULT, ++round_number);
 }
 
 // From now on the step is one: a new file each time.
@@ -69,7 +78,7 @@ static void arm(const struct row *r, pid_t client)
 {
 	int fd = open(NEXT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
-	dprintf(fd, "%s %d %s %d\n", r->step, r->nth, r->who, client);
+	dprintf(fd, "%s %d %s %d %u\n", r->step, r->nth, r->who, client, round_number);
 	close(fd);
 	need(rename(NEXT, FAULT), "rename");
 }
@@ -77,7 +86,7 @@ static void arm(const struct row *r, pid_t client)
 static void disarm(void)
 {
 	unlink(FAULT);
-	unlink(SEEN);
+	unlink(seen_path);
 }
 
 // Whether it ended within `ms`; it stays to be waited for.
@@ -245,13 +254,13 @@ static int client(const struct scenario *s, const struct row *r)
 	int answer = look_and_call();
 	as_user(0);
 	// The step may come after the answer.
-	for (int i = 0; i < SEEN_MS && s->begin != waiting && !is_there(SEEN); i++)
+	for (int i = 0; i < SEEN_MS && s->begin != waiting && !is_seen(); i++)
 		poll(NULL, 0, 1);
-	if (!strcmp(r->who, "client") && is_there(SEEN))
+	if (!strcmp(r->who, "client") && is_seen())
 		poll(NULL, 0, END_MS); // it is on its way
 	if (failures)
 		return WRONG_STATUS;
-	if (!is_there(SEEN) && s->begin != waiting)
+	if (!is_seen() && s->begin != waiting)
 		return MISSED;
 	if (daemons)
 		query_until_lost();
@@ -312,6 +321,7 @@ static void round_of_start(const struct row *r)
 {
 	pid_t waits = -1;
 
+	begin_round();
 	if (daemon_pid)
 		down(r);
 	if (!strcmp(r->who, "client")) {
@@ -323,9 +333,9 @@ static void round_of_start(const struct row *r)
 	start();
 	bool came = is_up();
 	// A helper may come to it when the daemon is ready already.
-	for (int i = 0; i < SEEN_MS * 10 && !is_there(SEEN); i++)
+	for (int i = 0; i < SEEN_MS * 10 && !is_seen(); i++)
 		poll(NULL, 0, 1);
-	if (!is_there(SEEN))
+	if (!is_seen())
 		die("the step is never come to", r);
 	if (!kills_daemon(r) && !came)
 		die("the daemon does not come up", r);
@@ -373,6 +383,7 @@ static bool round_of(const struct scenario *s, const struct row *r, struct tally
 {
 	bool ends = s->begin == waiting;
 
+	begin_round();
 	if (!daemon_pid)
 		up(r);
 	told = 0;
@@ -390,7 +401,7 @@ static bool round_of(const struct scenario *s, const struct row *r, struct tally
 			die("the daemon does not end as it should", r);
 		gone(r);
 	}
-	bool seen = is_there(SEEN);
+	bool seen = is_seen();
 	disarm();
 	if (ends && !seen)
 		die("the step is never come to", r);
