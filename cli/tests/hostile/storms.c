@@ -125,8 +125,8 @@ void orphans(void)
 enum {
 	CROWD = 32,
 	LATE_MS = 8000,		/* each such call waits for a second; two at a time, the last would wait for 16 */
-	UNDER_WAY_MS = 100,
-	AT_ONCE_MS = 500,
+	UNDER_WAY_MS = 50,
+	AT_ONCE_MS = 800,	/* of the second that it would wait */
 };
 
 /* Has the queue by mappings alone, until it is killed. */
