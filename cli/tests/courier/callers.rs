@@ -279,6 +279,20 @@ pub(crate) fn daemon() -> (std::process::Child, String) {
     (daemon, path.expect("a path"))
 }
 
+/// Waits until the process has the file open.
+fn until_open(pid: u32, path: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let has = || {
+        let listing = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut links = listing.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        links.any(|link| link == Path::new(path))
+    };
+    while !has() {
+        assert!(Instant::now() < deadline, "{path} is not opened");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// What a killed daemon leaves behind.
 fn unmount(path: &str) {
     if !path.starts_with("/dev") {
@@ -411,7 +425,9 @@ fn a_killed_daemon_leaves_the_caller_unharmed() {
         let (mut daemon, path) = daemon();
         let mode = if round.is_multiple_of(2) { "either" } else { "either signals" };
         let calling = Command::new(&caller).args([&path, mode, "100000"]).spawn().expect("spawned");
-        std::thread::sleep(Duration::from_micros(u64::from(5000 + round * 7919 % 20_000)));
+        // An open that is under way when the daemon dies fails, and says nothing.
+        until_open(calling.id(), &path);
+        std::thread::sleep(Duration::from_micros(u64::from(round * 7919 % 20_000)));
         daemon.kill().expect("killed");
         daemon.wait().expect("dead");
         let output = calling.wait_with_output().expect("ended");

@@ -68,6 +68,8 @@ pub(crate) struct Server {
     ends: Mutex<VecDeque<UnixStream>>,
     /// The next close is answered late.
     slow_release: AtomicBool,
+    /// Calls that a worker has, or will have.
+    under_way: AtomicU32,
     pub(crate) reasons: Arc<Mutex<Vec<GiveError>>>,
 }
 
@@ -97,6 +99,7 @@ impl Node {
             kept: Arc::default(),
             ends: Mutex::default(),
             slow_release: AtomicBool::new(false),
+            under_way: AtomicU32::new(0),
             reasons: Arc::default(),
         });
         let serving = Arc::clone(&server);
@@ -118,8 +121,7 @@ impl Node {
         self.server.device_number.store(found.rdev(), Ordering::Relaxed);
     }
 
-    /// Why gives failed since the last time it was asked, at least `most` of them (each is known
-    /// a moment after its caller has its answer).
+    /// Why gives failed since the last time it was asked, at least `most` of them.
     pub(crate) fn reasons_of(&self, most: usize) -> Vec<GiveError> {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.server.reasons.lock().expect("not poisoned").len() < most {
@@ -129,8 +131,13 @@ impl Node {
         self.reasons()
     }
 
-    /// Why gives failed since the last time it was asked.
+    /// Why gives failed since the last time it was asked. Each is known a moment after its caller has its
+    /// answer, or is gone: waits for a moment in which no call is under way.
     pub(crate) fn reasons(&self) -> Vec<GiveError> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.server.under_way.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         std::mem::take(&mut self.server.reasons.lock().expect("not poisoned"))
     }
 
@@ -277,14 +284,18 @@ impl Server {
             return answer.error(Errno::ENOTTY);
         }
         let server = Arc::clone(self);
-        self.workers.submit(uid, move |worker| match worker {
-            Ok(worker) if cmd == EXPBUF => server.give(worker, &site, argument, answer),
-            Ok(worker) if SWAPS.contains(&cmd) => server.swap(worker, &site, argument, answer),
-            Ok(worker) => match server.other(worker, &site, argument) {
-                Ok(argument) => answer.ok(&argument),
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        self.workers.submit(uid, move |worker| {
+            match worker {
+                Ok(worker) if cmd == EXPBUF => server.give(worker, &site, argument, answer),
+                Ok(worker) if SWAPS.contains(&cmd) => server.swap(worker, &site, argument, answer),
+                Ok(worker) => match server.other(worker, &site, argument) {
+                    Ok(argument) => answer.ok(&argument),
+                    Err(errno) => answer.error(errno),
+                },
                 Err(errno) => answer.error(errno),
-            },
-            Err(errno) => answer.error(errno),
+            }
+            server.under_way.fetch_sub(1, Ordering::AcqRel);
         });
     }
 

@@ -30,15 +30,6 @@ fn swaps(node: &Node, extra: &[&str], mode: &str, rounds: &str) -> Vec<GiveError
     node.reasons()
 }
 
-/// As [`swaps`], of which `count` fail (each is known a moment after its caller has its answer).
-fn failing(node: &Node, mode: &str, rounds: &str, count: usize) -> Vec<GiveError> {
-    let mut reasons = swaps(node, &[], mode, rounds);
-    while reasons.len() < count {
-        reasons.extend(node.reasons_of(1));
-    }
-    reasons
-}
-
 macro_rules! good {
     ($($name:ident $extra:expr, $($mode:expr),*;)*) => {$(
         fn $name() {
@@ -74,9 +65,9 @@ fn a_swap_that_fails_leaves_all_as_it_was() {
         ("unpollable", call(nix::errno::Errno::EPERM)),
         ("no memory", call(nix::errno::Errno::ENOMEM)),
     ] {
-        assert_eq!(failing(&node, mode, "50", 50), vec![reason; 50], "{mode}");
+        assert_eq!(swaps(&node, &[], mode, "50"), vec![reason; 50], "{mode}");
     }
-    assert_eq!(failing(&node, "too many epolls", "1", 1), [GiveError::Registered]);
+    assert_eq!(swaps(&node, &[], "too many epolls", "1"), [GiveError::Registered]);
 }
 
 /// Also where nodes are no character devices, which are then never swapped.
@@ -148,7 +139,7 @@ fn a_helper_killed_in_a_swap_leaves_the_caller_unharmed() {
     };
     let name = "a_helper_killed_in_a_swap_leaves_the_caller_unharmed";
     let Some(node) = device(name, Some(Box::new(between))) else { return };
-    assert_eq!(failing(&node, "either", "60", 20), vec![GiveError::Helper; 20]);
+    assert_eq!(swaps(&node, &[], "either", "60"), vec![GiveError::Helper; 20]);
     swaps(&node, &[], "either signals", "60");
 }
 
