@@ -216,7 +216,7 @@ static void dqbuf(void)
 	struct v4l2_buffer b = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP };
 
 	node = opened(CAPTURE, true);
-	parm.parm.capture.timeperframe = (struct v4l2_fract){ 1, 25 };
+	parm.parm.capture.timeperframe = (struct v4l2_fract){ 1, 5 };
 	need(ioctl(node, VIDIOC_S_PARM, &parm), "S_PARM");
 	request(node, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_MEMORY_MMAP);
 	queue(node);

@@ -18,7 +18,7 @@ enum {
 	UP_MS = 60000,
 	SEEN_MS = 500, // for a step that comes after the call
 	HELPERS = 3, // of a daemon
-	TRIES = 5, // rounds in a row that may miss a step which is come to only if a frame takes its time
+	TRIES = 20, // rounds in a row that may miss a step which is come to only if a frame takes its time
 };
 
 static const char FAULT[] = "/run/fault", NEXT[] = "/run/fault.next";

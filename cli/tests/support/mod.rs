@@ -56,8 +56,10 @@ impl Caller {
         let base = fs::canonicalize(folder.path()).expect("its path");
         fs::set_permissions(&base, Permissions::from_mode(0o755)).expect("its mode");
         let program = base.join("shrbuf");
-        // The checkout may lie where only its owner may look.
-        fs::copy(env!("CARGO_BIN_EXE_shrbuf"), &program).expect("a copy of the program");
+        // The checkout may lie where only its owner may look. A process of its own copies: what other
+        // threads start would inherit a descriptor of this one's, and the copy be busy (ETXTBSY).
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_shrbuf")).arg(&program).status();
+        assert!(copied.expect("cp").success(), "a copy of the program");
         let caller = Self {
             who,
             engine,
