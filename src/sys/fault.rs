@@ -9,6 +9,7 @@
 //! list of all of them.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,7 +51,10 @@ pub fn helper(id: u32) {
 /// This process has come to `step`.
 pub fn point(step: &str) {
     let Some(file) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
-    let (Some(armed), Ok(text)) = (inode(&file), fs::read_to_string(&file)) else { return };
+    // One file gives both, and its number to no other while it is open.
+    let Ok(opened) = File::open(&file) else { return };
+    let (Ok(armed), Ok(text)) = (opened.metadata(), io::read_to_string(&opened)) else { return };
+    let armed = armed.ino();
     let mut words = text.split_ascii_whitespace();
     if words.next() != Some(step) {
         return;
@@ -60,7 +64,7 @@ pub fn point(step: &str) {
     let client = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
     let seen = file.with_extension(format!("seen-{}", words.next().unwrap_or_default()));
     // One process of several that come to it, and none that comes to it when the round is over.
-    if count(armed) != nth || File::create_new(&seen).is_err() || inode(&file) != Some(armed) {
+    if count(armed) != nth || File::create_new(&seen).is_err() || !is_still(&file, armed) {
         return;
     }
     let helper = std::env::args_os().next().is_some_and(|name| name == "shrbuf-helper");
@@ -86,9 +90,9 @@ pub fn point(step: &str) {
     }
 }
 
-/// Which file it is at present.
-fn inode(file: &Path) -> Option<u64> {
-    Some(fs::metadata(file).ok()?.ino())
+/// Whether it is this file at present.
+fn is_still(file: &Path, inode: u64) -> bool {
+    fs::metadata(file).is_ok_and(|now| now.ino() == inode)
 }
 
 /// How often the step was come to, with this time, since `file` is there.

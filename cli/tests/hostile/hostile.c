@@ -125,6 +125,26 @@ pthread_t thread(void *(*run)(void *), void *argument)
 	return made;
 }
 
+pid_t child(void (*run)(int told))
+{
+	int told[2];
+	char byte;
+	pid_t made;
+
+	if (pipe(told))
+		fail("a pipe");
+	made = fork();
+	if (!made) {
+		run(told[1]);
+		_exit(1);
+	}
+	close(told[1]);
+	if (made < 0 || read(told[0], &byte, 1) != 1)
+		fail("a child has not come up");
+	close(told[0]);
+	return made;
+}
+
 unsigned descriptors(void)
 {
 	DIR *listing = opendir("/proc/self/fd");

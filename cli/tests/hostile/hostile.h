@@ -62,6 +62,8 @@ int export(int fd, unsigned index, int flags, int *exported);
 /* A camera of the attacker's with some buffers. */
 int camera_with(unsigned count);
 pthread_t thread(void *(*run)(void *), void *argument);
+/* A child that runs @run, which has written a byte to @told: it has come so far. */
+pid_t child(void (*run)(int told));
 /* How many descriptors this process has. */
 unsigned descriptors(void);
 /* Fails, and says which there are, unless it has as many as @before. */

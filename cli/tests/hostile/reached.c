@@ -282,22 +282,13 @@ static void withhold(int told)
 
 void withholds(void)
 {
-	int told[2];
-	char byte;
-	pid_t child;
+	pid_t withholding = child(withhold);
 
-	if (pipe(told))
-		fail("a pipe");
-	child = fork();
-	if (!child)
-		withhold(told[1]);
-	if (child < 0 || read(told[0], &byte, 1) != 1)
-		fail("the one that withholds has not come up");
 	usleep(100000); /* from the last thing that it can tell to its wait */
 	say("withheld\n");
 	while (going())
 		usleep(10000);
-	got_word(waitpid(child, NULL, WNOHANG) ? "let go of" : "withheld");
+	got_word(waitpid(withholding, NULL, WNOHANG) ? "let go of" : "withheld");
 	CONCLUDE(MUST("withheld"));
 }
 
